@@ -1,0 +1,1 @@
+"""Landing files become raw rows: formats, column mapping, manifests."""

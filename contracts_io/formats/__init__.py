@@ -1,0 +1,1 @@
+"""One file per outside format in which tables and documents leave the house."""

@@ -1,0 +1,1 @@
+"""The only code that knows SQLAlchemy: contracts, the audit chain, the catalogue of partitions, issued documents."""
