@@ -76,7 +76,7 @@ def parse_scaled(text: str, places: int) -> int:
 
 
 def format_scaled(value: int, places: int) -> str:
-    """The plain decimal text of ``value`` x 10^-``places`` without trailing zeros: ``(2061, 2) -> '20.61'``, zero is ``0``."""
+    """The plain decimal text of ``value`` x 10^-``places``, no trailing zeros: ``(2061, 2) -> '20.61'``; zero is ``0``."""
     digits = str(abs(value)).rjust(places + 1, "0")
     whole, fraction = (digits[:-places], digits[-places:].rstrip("0")) if places else (digits, "")
     text = f"{whole}.{fraction}" if fraction else whole
