@@ -24,6 +24,8 @@ NANO = 1_000_000_000
 MICRO = 1_000_000
 NANOS_TYPE = pl.Decimal(38, 9)
 """How an exact amount is stored in a table: human readable, nine places, read back unchanged by every engine."""
+RATE_TYPE = pl.Decimal(38, 6)
+"""How a rate, share or factor is stored in a table: six places."""
 
 # ISO 4217: every currency that does not have two minor units. Codes without a minor unit (gold, testing) are no money.
 _MINOR_DIGITS = {
@@ -88,10 +90,28 @@ def minor_to_decimal(minor: int, currency: str) -> Decimal:
     return Decimal(minor).scaleb(-minor_digits(currency))
 
 
+def decimal_to_minor(amount: Decimal, currency: str) -> int:
+    """A billed amount in minor units; ValueError where it has more places than the currency."""
+    minor = amount.scaleb(minor_digits(currency))
+    if minor != int(minor):
+        raise ValueError(f"{amount} {currency} is not a whole number of minor units")
+    return int(minor)
+
+
 def nanos(column: str | pl.Expr) -> pl.Expr:
     """The Int128 nanos of a ``NANOS_TYPE`` column (null stays null): exact, to be calculated with."""
     expr = pl.col(column) if isinstance(column, str) else column
     return expr.cast(NANOS_TYPE).to_physical()
+
+
+def from_nanos(expr: pl.Expr) -> pl.Expr:
+    """Int128 nanos as a ``NANOS_TYPE`` column, digit for digit."""
+    return expr.cast(pl.Int128).reinterpret(dtype=NANOS_TYPE)
+
+
+def from_micros(expr: pl.Expr) -> pl.Expr:
+    """Integer micros as a ``RATE_TYPE`` column, digit for digit."""
+    return expr.cast(pl.Int128).reinterpret(dtype=RATE_TYPE)
 
 
 def share_out(total: int, weights: Sequence[int]) -> list[int]:

@@ -1,0 +1,85 @@
+"""Jobs and when they run: the night, a period, the drafts of a month, the close; and a word when one fails.
+
+The schedule asks the catalogue, not Dagster's record of materializations, which days are in: a failed day counts as missing
+and is asked for again the next night.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets.attribution import attribute, count_delivery
+from assets.documents import issue
+from assets.intake import intake
+from assets.partitions import daily, monthly
+from assets.rating import rate
+from assets.resources import HomeResource
+from assets.upkeep import Upkeep
+
+DAYS_BACK = 45
+
+take_in = dg.define_asset_job(
+    "take_in",
+    selection=dg.AssetSelection.assets(intake, count_delivery),
+    partitions_def=daily,
+    description="Take in a delivery day: accept, drop or quarantine its rows, count its impressions, lay out its touches.",
+)
+attribute_day = dg.define_asset_job(
+    "attribute_day",
+    selection=dg.AssetSelection.assets(attribute),
+    partitions_def=daily,
+    description="Attribute a delivery day, and every other day whose attribution is out of date.",
+)
+nightly = dg.define_asset_job(
+    "nightly",
+    selection=dg.AssetSelection.assets(intake, count_delivery, attribute),
+    partitions_def=daily,
+    description="A delivery day from landing files to credits. Launch a backfill of this job for a period of days.",
+)
+rate_month = dg.define_asset_job(
+    "rate_month",
+    selection=dg.AssetSelection.assets(rate),
+    partitions_def=monthly,
+    description="Rate a month under the contracts as approved now and draft its documents; issues nothing.",
+)
+close_month = dg.define_asset_job(
+    "close_month",
+    selection=dg.AssetSelection.assets(rate, issue),
+    partitions_def=monthly,
+    description="Rate a month, issue its documents in one transaction and close it; refused while something is missing.",
+)
+JOBS = [take_in, attribute_day, nightly, rate_month, close_month]
+
+
+@dg.schedule(job=nightly, cron_schedule="0 3 * * *", execution_timezone="UTC")
+def every_night(
+    context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[HomeResource]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """At 03:00 UTC: every delivery day of the last weeks that has come and is not in."""
+    at = context.scheduled_execution_time
+    here = home.open()
+    run = set(here.days_run())
+    due = [day for day in here.days_delivered() if day < at.date() and day not in run][-DAYS_BACK:]
+    if not due:
+        yield dg.SkipReason("every delivery day that has come is in")
+    for day in due:
+        yield dg.RunRequest(run_key=f"{day}@{at:%Y-%m-%d}", partition_key=str(day))
+
+
+@dg.schedule(job=rate_month, cron_schedule="0 5 * * *", execution_timezone="UTC")
+def every_morning(
+    context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[HomeResource]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """At 05:00 UTC: every month whose drafts are out of date."""
+    stale = Upkeep(home.open()).stale_months()
+    if not stale:
+        yield dg.SkipReason("every month's drafts are up to date")
+    for month in stale:
+        yield dg.RunRequest(run_key=f"{month}@{context.scheduled_execution_time:%Y-%m-%d}", partition_key=str(month.first))
+
+
+@dg.run_failure_sensor(monitored_jobs=[*JOBS], default_status=dg.DefaultSensorStatus.RUNNING)
+def tell_of_failure(context: dg.RunFailureSensorContext) -> None:
+    """Write a failed run's job, partition and reason to the log, where an alert can pick it up."""
+    partition = context.dagster_run.tags.get("dagster/partition", "")
+    context.log.error(f"{context.dagster_run.job_name} {partition} failed: {context.failure_event.message}")

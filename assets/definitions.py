@@ -1,0 +1,21 @@
+"""The one place where the parts meet; ``workspace.yaml`` and pyproject's ``[tool.dagster]`` point here."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets.attribution import attribute, count_delivery
+from assets.automation import JOBS, every_morning, every_night, tell_of_failure
+from assets.documents import issue
+from assets.intake import LANDING_SPECS, intake
+from assets.rating import rate
+from assets.resources import HomeResource
+
+defs = dg.Definitions(
+    assets=[*LANDING_SPECS, intake, count_delivery, attribute, rate, issue],
+    jobs=JOBS,
+    schedules=[every_night, every_morning],
+    sensors=[tell_of_failure],
+    executor=dg.in_process_executor,
+    resources={"home": HomeResource(path=dg.EnvVar("ADLEDGER_HOME"))},
+)

@@ -1,0 +1,66 @@
+"""The close of a month: drafts become issued documents with numbers, in one transaction, and the month is closed."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from assets import checks
+from assets.attribution import Results
+from assets.closing import close
+from assets.describe import OWNERS, by_currency, rows, top
+from assets.partitions import monthly
+from assets.resources import HomeResource
+from contracts_io.calendar import Month, parse_day
+from contracts_io.formats.exports import EXPORTS, document_frames
+
+_ISSUED = {
+    "invoices": "Issued invoices of the month, numbered without gaps in order of contract.",
+    "invoice_lines": "The lines of issued invoices.",
+    "payouts": "Issued payout statements of the month, with the balances brought and carried forward.",
+    "payout_lines": "The lines of issued payout statements.",
+    "journal": "The balanced journal entries of issued documents.",
+}
+
+
+class CloseConfig(dg.Config):
+    """How a month is closed: ``issued_on`` is the date of issue, YYYY-MM-DD; today (UTC) where it is not given."""
+
+    issued_on: str | None = None
+
+
+def _issued_spec(name: str) -> dg.AssetSpec:
+    heads = ["draft_invoices", "draft_payouts"] if name == "journal" else [f"draft_{name}"]
+    columns = [dg.TableColumn(column, str(dtype)) for column, dtype in EXPORTS[name].items()]
+    return dg.AssetSpec(
+        name,
+        deps=heads,
+        group_name="issued",
+        owners=OWNERS,
+        kinds={"sqlalchemy"},
+        description=_ISSUED[name],
+        metadata={"dagster/column_schema": dg.TableSchema(columns=columns)},
+    )
+
+
+@dg.multi_asset(
+    name="issue",
+    specs=[_issued_spec(name) for name in _ISSUED],
+    partitions_def=monthly,
+    check_specs=[checks.JOURNAL_BALANCES.spec],
+)
+def issue(context: dg.AssetExecutionContext, config: CloseConfig, home: HomeResource) -> Results:
+    """Issue the month's documents and close it; refused, with every reason, while something is missing."""
+    month = Month.parse(context.partition_key[:7])
+    issued_on = parse_day(config.issued_on) if config.issued_on else datetime.now(tz=UTC).date()
+    with home.open().lock() as here:
+        close(here, month, issued_on)
+        tables = document_frames(here.books.invoices(month), here.books.payouts(month), here.books.journal(month))
+        described = {
+            "invoices": by_currency(tables["invoices"], "total"),
+            "payouts": by_currency(tables["payouts"], "payable"),
+            "invoice_lines": top(tables["invoice_lines"], "amount", ["number", "description", "amount"]),
+            "payout_lines": top(tables["payout_lines"], "amount", ["number", "kind", "term_id", "amount"]),
+        }
+        for name in _ISSUED:
+            yield dg.MaterializeResult(asset_key=name, metadata=rows(tables[name].height) | described.get(name, {}))
+        yield checks.journal_balances(here.books.journal(month)).result

@@ -1,0 +1,304 @@
+"""From landing files to accepted, duplicate and quarantined rows: one delivery day, published whole or not at all.
+
+A day may be run again, or after a later one. An id counts on the earliest day that delivered it, so the days after a changed
+one are settled again from what they hold (accepted rows and the repeats that were dropped), never from their files.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import dagster as dg
+import polars as pl
+
+from assets import checks
+from assets.attribution import Results, log_other_days
+from assets.describe import OWNERS, counts, rows, spec
+from assets.partitions import daily
+from assets.resources import HomeResource
+from assets.upkeep import EARLY_DAYS, Touched
+from contracts_io.feeds.columns import FEEDS, accepted_schema
+from contracts_io.feeds.formats import read_delivery
+from contracts_io.feeds.landing import Delivery, check_manifest_rows, find_delivery
+from contracts_io.feeds.rates import read_rates
+from contracts_io.feeds.rows import FileRows
+from contracts_io.frames import FEED_NAMES, TABLES
+from contracts_io.home import Home
+from contracts_io.warehouse import PartitionFile
+from pipelines.conversions import ORDER_KEY, conversion_states
+from pipelines.duplicates import across_days, within_day
+from pipelines.intake import REFUSAL, UNREADABLE, judge
+
+LANDING_SPECS = [
+    *(
+        dg.AssetSpec(
+            f"landing_{feed}",
+            group_name="landing",
+            owners=OWNERS,
+            kinds={"file"},
+            partitions_def=daily,
+            description=f"Files that upstream systems drop under landing/{feed}/<delivery day>/; adledger never writes there.",
+        )
+        for feed in FEED_NAMES
+    ),
+    dg.AssetSpec(
+        "landing_fx_rates",
+        group_name="landing",
+        owners=OWNERS,
+        kinds={"file"},
+        description="Exchange rates by date, dropped as landing/fx_rates/*.csv.",
+    ),
+    dg.AssetSpec(
+        "contracts",
+        group_name="contracts",
+        owners=OWNERS,
+        kinds={"sqlalchemy"},
+        description="Contract versions in the books: imported, approved by a second person, audited.",
+    ),
+]
+
+_DAY_TABLES = {
+    **{feed: [f"landing_{feed}"] for feed in FEED_NAMES},
+    **{f"{feed}_repeated": [f"landing_{feed}"] for feed in FEED_NAMES},
+    **{table: [f"landing_{feed}" for feed in FEED_NAMES] for table in ("quarantine", "feed_counts", "delivered_files")},
+    "conversion_states": ["landing_conversions", "landing_conversion_adjustments"],
+}
+
+
+class _FeedDay(NamedTuple):
+    """One feed of the day: its files written but not yet published, and what is counted of it."""
+
+    files: list[PartitionFile]
+    counts: dict[str, int]
+    quarantine: pl.DataFrame
+    delivered: pl.DataFrame
+
+
+def ingest(home: Home, day: date) -> list[Touched]:
+    """Take in delivery ``day`` and settle the later days that it changes; one transaction makes all of it live.
+
+    Gives what was written, the day itself first. FeedError where a delivery cannot be used; then nothing has changed.
+    """
+    text = str(day)
+    taken = {feed: _take_in(home, feed, day) for feed in FEED_NAMES}
+    unpublished = [file for feed_day in taken.values() for file in feed_day.files]
+    feed_counts = [_counts_row(feed, day, feed_day.counts) for feed, feed_day in taken.items()]
+    tables = {
+        "feed_counts": pl.DataFrame(feed_counts, schema=TABLES["feed_counts"].polars_schema),
+        "quarantine": pl.concat(feed_day.quarantine for feed_day in taken.values()),
+        "delivered_files": pl.concat(feed_day.delivered for feed_day in taken.values()),
+    }
+    checks.require([checks.every_row_accounted_for(tables["feed_counts"])], where=f"delivery day {day}")
+    warehouse = home.warehouse
+    unpublished += [warehouse.write(table, text, frame) for table, frame in tables.items()]
+    unpublished.append(warehouse.write("fx_rates", "all", read_rates(home.landing)))
+    for feed in FEED_NAMES:
+        unpublished += _settle_later_days(home, feed, day, unpublished)
+    unpublished += _states(home, unpublished)
+    published = warehouse.publish(unpublished)
+    days = sorted({file.partition for file in published} - {text, "all"})
+    return [Touched(d, {f.table: f.rows for f in unpublished if f.partition == d}) for d in (text, *days)]
+
+
+def _take_in(home: Home, feed: str, day: date) -> _FeedDay:
+    settings = home.settings.feeds[feed]
+    delivery = find_delivery(home.landing, feed, day, settings)
+    inputs = f"{delivery.fingerprint[:48]}/{home.settings.horizon_days}"
+    with ExitStack() as stack:
+        read = read_delivery(delivery, settings)
+        judged = []
+        for file in read:
+            stage = home.warehouse.staged(judge(file.raw, feed, day, home.settings.horizon_days, settings.readings))
+            judged.append(stack.enter_context(stage))
+        check_manifest_rows(delivery, {file.file.name: file.rows for file in read})
+        typed = pl.concat(judged) if judged else pl.LazyFrame(schema=_judged_schema(feed))
+        valid = typed.filter(pl.col(REFUSAL).is_null()).drop(REFUSAL)
+        refused = typed.filter(pl.col(REFUSAL).is_not_null()).select("file", "row", reason=pl.col(REFUSAL)).collect()
+        quarantine = _quarantine(feed, day, refused, read)
+        settled = within_day(valid, feed)
+        earlier = home.warehouse.read(feed, _earlier_days(home, feed, day))
+        across = across_days(settled.kept, feed, earlier)
+        accepted = home.warehouse.write(feed, str(day), across.accepted, inputs)
+        repeated = home.warehouse.write(f"{feed}_repeated", str(day), across.repeats, inputs)
+    total = sum(file.rows for file in read)
+    return _FeedDay(
+        [accepted, repeated],
+        {
+            "read": total,
+            "accepted": accepted.rows,
+            "duplicate": settled.dropped.height + repeated.rows,
+            "quarantined": quarantine.height,
+            "conflicting_within_day": int(settled.dropped["conflict"].sum()),
+            "conflicting_across_days": int(across.repeats["conflict"].sum()),
+        },
+        quarantine,
+        _delivered(delivery, {file.file.name: file.rows for file in read}),
+    )
+
+
+def _judged_schema(feed: str) -> pl.Schema:
+    return pl.Schema({"file": pl.String(), "row": pl.Int64(), **accepted_schema(feed), REFUSAL: pl.String()})
+
+
+def _quarantine(feed: str, day: date, refused: pl.DataFrame, read: tuple[FileRows, ...]) -> pl.DataFrame:
+    """The day's refused rows of one feed with their content, in order of file and row."""
+    parts = []
+    for file in read:
+        mine = refused.filter(pl.col("file") == file.file.name)
+        parts.append(mine.join(file.contents(mine["row"].to_list()), on=["file", "row"]))
+        parts.append(file.unreadable.with_columns(reason=pl.lit(UNREADABLE)))
+    rows = pl.concat([part.select("file", "row", "reason", "content") for part in parts]) if parts else None
+    if rows is None or rows.is_empty():
+        return TABLES["quarantine"].empty()
+    return (
+        rows.with_columns(pl.lit(feed).alias("feed"), pl.lit(day).alias("delivery_day"))
+        .sort("file", "row")
+        .select(TABLES["quarantine"].columns)
+    )
+
+
+def _delivered(delivery: Delivery, row_counts: dict[str, int]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [(delivery.feed, delivery.day, file.name, file.size, row_counts[file.name], file.sha256) for file in delivery.files],
+        schema=TABLES["delivered_files"].polars_schema,
+        orient="row",
+    )
+
+
+def _counts_row(feed: str, day: date, figures: dict[str, int]) -> dict[str, object]:
+    return {"feed": feed, "delivery_day": day, **figures}
+
+
+def _earlier_days(home: Home, feed: str, day: date) -> list[str]:
+    """The days before ``day`` whose ids count against it: as far apart as one event can be delivered twice (spec 3.4)."""
+    return [d for d in home.warehouse.catalogue.live(feed) if d < str(day) and _in_reach(home, feed, d, str(day))]
+
+
+def _settle_later_days(home: Home, feed: str, day: date, unpublished: list[PartitionFile]) -> Iterator[PartitionFile]:
+    """The later days of a feed whose accepted rows change because ``day``, or a day settled before them, did."""
+    warehouse = home.warehouse
+    id_column = FEEDS[feed].id_column
+    if not _is_new(home, next(f for f in unpublished if f.table == feed and f.partition == str(day))):
+        return
+    pending = list(unpublished)
+    changed = [str(day)]
+    for later in [d for d in warehouse.catalogue.live(feed) if d > str(day)]:
+        earlier = _earlier_days(home, feed, date.fromisoformat(later))
+        earlier = sorted({*earlier, *(d for d in changed if _in_reach(home, feed, d, later))})
+        sources = [d for d in changed if d in earlier]
+        if not sources:
+            continue
+        ids = pl.concat(
+            [
+                warehouse.read(feed, sources).select(id_column),
+                warehouse.read(feed, sources, pending).select(id_column),
+            ]
+        ).unique()
+        whole = pl.concat([warehouse.read(feed, [later]), warehouse.read(f"{feed}_repeated", [later]).drop("conflict")])
+        if whole.join(ids, on=id_column, how="semi").select(pl.len()).collect().item() == 0:
+            continue
+        across = across_days(whole.collect().sort("file", "row").lazy(), feed, warehouse.read(feed, earlier, pending))
+        live = warehouse.catalogue.live(feed, [later])[later]
+        counts_before = warehouse.read("feed_counts", [later], pending).collect()
+        files = [
+            warehouse.write(feed, later, across.accepted, live.inputs),
+            warehouse.write(f"{feed}_repeated", later, across.repeats, live.inputs),
+        ]
+        files.append(warehouse.write("feed_counts", later, _recounted(counts_before, feed, files, across.repeats)))
+        pending += files
+        changed.append(later)
+        yield from files
+
+
+def _in_reach(home: Home, feed: str, day: str, later: str) -> bool:
+    if not FEEDS[feed].timely:  # an adjustment may be delivered again at any time
+        return True
+    reach = timedelta(days=home.settings.horizon_days + EARLY_DAYS)
+    return date.fromisoformat(later) - date.fromisoformat(day) <= reach
+
+
+def _recounted(before: pl.DataFrame, feed: str, files: list[PartitionFile], repeats: pl.DataFrame) -> pl.DataFrame:
+    """A day's ``feed_counts`` after one feed of it was settled again."""
+    here = pl.col("feed") == feed
+    accepted = files[0].rows
+    return before.with_columns(
+        accepted=pl.when(here).then(accepted).otherwise("accepted").cast(pl.Int64),
+        duplicate=pl.when(here).then(pl.col("read") - pl.col("quarantined") - accepted).otherwise("duplicate"),
+        conflicting_across_days=pl.when(here)
+        .then(int(repeats["conflict"].sum()))
+        .otherwise("conflicting_across_days")
+        .cast(pl.Int64),
+    )
+
+
+def _is_new(home: Home, file: PartitionFile) -> bool:
+    """Whether a file's content is not the live one of its partition."""
+    live = home.warehouse.catalogue.live(file.table, [file.partition]).get(file.partition)
+    return live is None or live.sha256 != file.sha256
+
+
+def _states(home: Home, unpublished: list[PartitionFile]) -> list[PartitionFile]:
+    """The ``conversion_states`` of every day on which one can differ now."""
+    warehouse = home.warehouse
+    converted = [f.partition for f in unpublished if f.table == "conversions" and _is_new(home, f)]
+    adjusted = [f.partition for f in unpublished if f.table == "conversion_adjustments" and _is_new(home, f)]
+    conversions = warehouse.read_days("conversions", None, unpublished).select(
+        "delivery_day", "conversion_id", "event_time", *ORDER_KEY
+    )
+    adjustments = warehouse.read("conversion_adjustments", None, unpublished)
+    adjusted_ids = pl.concat(
+        [
+            warehouse.read("conversion_adjustments", adjusted).select("conversion_id"),
+            warehouse.read("conversion_adjustments", adjusted, unpublished).select("conversion_id"),
+        ]
+    ).unique()
+    was = warehouse.read_days("conversions", converted).select("delivery_day", "conversion_id", "event_time", *ORDER_KEY)
+    moved = pl.concat(
+        [
+            was,
+            conversions.filter(pl.col("delivery_day").cast(pl.String).is_in(converted)),
+            conversions.join(adjusted_ids, on="conversion_id", how="semi"),
+        ]
+    ).collect()
+    orders = moved.select(ORDER_KEY).drop_nulls().unique()
+    same_order = conversions.join(orders.lazy(), on=ORDER_KEY, how="semi").select("delivery_day")
+    days = {*converted, *moved["delivery_day"].cast(pl.String)}
+    days |= {str(d) for d in same_order.collect()["delivery_day"].unique()}
+    in_house = {*warehouse.catalogue.live("conversions"), *(f.partition for f in unpublished if f.table == "conversions")}
+    files = []
+    for day in sorted(days & in_house):
+        own = warehouse.read("conversions", [day], unpublished)
+        peers = conversions.join(own.select(ORDER_KEY).unique(), on=ORDER_KEY, how="semi")
+        states = conversion_states(own, peers, adjustments)
+        files.append(warehouse.write("conversion_states", day, states))
+    return files
+
+
+@dg.multi_asset(
+    name="intake",
+    specs=[
+        *(spec(table, deps=deps, group="intake") for table, deps in _DAY_TABLES.items()),
+        spec("fx_rates", deps=["landing_fx_rates"], group="intake"),
+    ],
+    partitions_def=daily,
+    check_specs=[
+        checks.EVERY_ROW_ACCOUNTED_FOR.spec,
+        checks.NO_CONFLICTING_DUPLICATES.spec,
+        checks.LITTLE_QUARANTINED.spec,
+    ],
+)
+def intake(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
+    """Read the day's landing files; accept each row, drop it as a duplicate, or quarantine it with its reason."""
+    day = context.partition_key
+    with home.open().lock() as here:
+        log_other_days(context, ingest(here, date.fromisoformat(day))[1:])
+        read = here.warehouse.read("feed_counts", [day]).collect()
+        by_feed = {row["feed"]: row for row in read.iter_rows(named=True)}
+        for table in _DAY_TABLES:
+            figures = {name: value for name, value in by_feed.get(table, {}).items() if isinstance(value, int)}
+            yield dg.MaterializeResult(asset_key=table, metadata=rows(here.warehouse.rows(table, day)) | counts(figures))
+        yield dg.MaterializeResult(asset_key="fx_rates", metadata=rows(here.warehouse.rows("fx_rates", "all")))
+        yield checks.every_row_accounted_for(read).result
+        yield checks.no_conflicting_duplicates(read).result
+        yield checks.little_quarantined(read).result

@@ -1,0 +1,19 @@
+"""Partitions: a day is the UTC date under which files were dropped, a month is a calendar month of billing dates.
+
+The first day offered is ``ADLEDGER_FIRST_DAY`` where it is set (``adledger ui`` sets it to the month of the home's first
+delivery), so that the pages of the UI show the days of this home and not fifteen empty years.
+"""
+
+from __future__ import annotations
+
+import os
+
+import dagster as dg
+
+FIRST_DAY = os.environ.get("ADLEDGER_FIRST_DAY", "2010-01-01")
+
+daily = dg.DailyPartitionsDefinition(FIRST_DAY, timezone="UTC", end_offset=1)
+"""Delivery days, today's among them: a delivery may be complete before its day is."""
+
+monthly = dg.MonthlyPartitionsDefinition(FIRST_DAY, timezone="UTC", end_offset=4)
+"""Billing months, some of the future among them: validation days put a billing date months after its conversion."""

@@ -1,0 +1,54 @@
+"""From counts and credits to exact accruals and draft documents, one billing month at a time."""
+
+import dagster as dg
+
+from assets import checks
+from assets.attribution import Results, log_other_days
+from assets.describe import by_currency, rows, spec, top
+from assets.partitions import monthly
+from assets.resources import HomeResource
+from assets.upkeep import Upkeep
+from contracts_io.calendar import Month
+
+_DRAFTS = ("draft_invoices", "draft_invoice_lines", "draft_payouts", "draft_payout_lines")
+_RATED = ("impression_outcomes", "accruals", "missing_rates")
+
+
+@dg.multi_asset(
+    name="rate",
+    specs=[
+        spec("impression_outcomes", deps=["delivery_counts", "contracts"], group="rating"),
+        spec(
+            "accruals",
+            deps=["delivery_counts", "attributions", "attribution_credits", "contracts", "fx_rates"],
+            group="rating",
+        ),
+        spec("missing_rates", deps=["attributions", "fx_rates", "contracts"], group="rating"),
+        *(spec(table, deps=["contracts", "accruals"], group="documents") for table in _DRAFTS),
+    ],
+    partitions_def=monthly,
+    check_specs=[
+        checks.OUTCOMES_ADD_UP.spec,
+        checks.PARTNER_RATES_THERE.spec,
+        checks.LINES_TIE_TO_ACCRUALS.spec,
+    ],
+)
+def rate(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
+    """Bring the month's days up to date, price them under the contracts as approved now, and draft the documents."""
+    month = Month.parse(context.partition_key[:7])
+    with home.open().lock() as here:
+        upkeep = Upkeep(here)
+        log_other_days(context, upkeep.delivery())
+        log_other_days(context, upkeep.attributions())
+        rated = upkeep.rate(month)
+        tables = {table: here.warehouse.read(table, [str(month)]).collect() for table in (*_RATED, *_DRAFTS)}
+        described = {
+            "draft_invoices": by_currency(tables["draft_invoices"], "total"),
+            "draft_payouts": by_currency(tables["draft_payouts"], "earnings"),
+            "draft_invoice_lines": top(tables["draft_invoice_lines"], "amount", ["contract_id", "description", "amount"]),
+            "draft_payout_lines": top(tables["draft_payout_lines"], "amount", ["contract_id", "description", "amount"]),
+        }
+        for table, frame in tables.items():
+            yield dg.MaterializeResult(asset_key=table, metadata=rows(frame.height) | described.get(table, {}))
+        for finding in (*rated.findings, checks.partner_rates_there(tables["missing_rates"])):
+            yield finding.result

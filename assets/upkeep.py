@@ -1,0 +1,246 @@
+"""What is out of date, and bringing it up to date.
+
+Every derived partition records the fingerprint of what it was made from. A run, whatever started it, takes in its day and
+then brings every partition up to date whose inputs are no longer those it was made from: the day itself, the day before it
+(whose grace touches came with it), a later day that lost a duplicate, a day whose contract was amended, what a killed process
+left undone. So the tables depend on what was delivered and agreed, never on the order or number of runs.
+
+What does not belong here: a rule about money (``pipelines``), and what a table is for (``contracts_io.frames``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
+
+import polars as pl
+
+from assets import checks
+from contracts_io.calendar import ONE_DAY, Month, days_between, months_between
+from contracts_io.contract import InForce, content_hash
+from contracts_io.home import Home
+from contracts_io.lifecycle import stretches_of
+from contracts_io.terms import AttributionTerms, TermFrames, terms_in_force
+from contracts_io.warehouse import PartitionFile, fingerprint
+from pipelines.actions import rate_actions
+from pipelines.attribution import attribute
+from pipelines.delivery import delivery_counts
+from pipelines.documents import draft
+from pipelines.media import rate_media
+from pipelines.touches import touches
+
+EARLY_DAYS = 2
+"""An event may lie up to 24 hours after the end of its delivery day: two days after its start (spec 3.3)."""
+
+
+@dataclass(frozen=True)
+class Touched:
+    """A day or a month that was written: its rows per table, and what the checks found."""
+
+    partition: str
+    rows: dict[str, int] = field(default_factory=dict)
+    findings: Sequence[checks.Finding] = ()
+
+
+class Upkeep:
+    """One look at a home: its contracts as approved, its partitions as published."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    @cached_property
+    def terms(self) -> TermFrames:
+        """The contracts in force, as frames."""
+        return terms_in_force(self._stretches)
+
+    @cached_property
+    def _stretches(self) -> list[InForce]:
+        return stretches_of(self._home.contracts.approved())
+
+    @cached_property
+    def _attribution_terms(self) -> AttributionTerms:
+        return AttributionTerms(self._stretches)
+
+    @cached_property
+    def _rates(self) -> pl.DataFrame:
+        return self._home.warehouse.read("fx_rates").collect()
+
+    def _live(self, table: str) -> dict[str, PartitionFile]:
+        return self._home.warehouse.catalogue.live(table)
+
+    # Delivery counts and touches: no contract is read
+
+    def delivery(self) -> Iterator[Touched]:
+        """Count and lay out every day whose impressions or clicks are not those its counts and touches were made from."""
+        warehouse = self._home.warehouse
+        impressions, clicks = self._live("impressions"), self._live("clicks")
+        counted, laid_out = self._live("delivery_counts"), self._live("touches")
+        for day in impressions:
+            inputs = fingerprint(impressions[day].sha256, clicks[day].sha256)
+            if all(day in live and live[day].inputs == inputs for live in (counted, laid_out)):
+                continue
+            served, clicked = warehouse.read("impressions", [day]), warehouse.read("clicks", [day])
+            counts = delivery_counts(served).collect(engine="streaming")
+            accounted = checks.counts_add_up(int(counts["impressions"].sum()), impressions[day].rows)
+            checks.require([accounted], where=f"delivery day {day}")
+            files = [
+                warehouse.write("delivery_counts", day, counts, inputs),
+                warehouse.write("touches", day, touches(served, clicked), inputs),
+            ]
+            warehouse.publish(files)
+            yield Touched(day, {file.table: file.rows for file in files})
+
+    # Attribution: a day's conversions against the touches that its contracts look back at
+
+    def stale_attributions(self) -> list[str]:
+        """The delivery days whose attribution is missing or was made from something else than what is there now."""
+        live = self._live("attributions")
+        return [day for day, inputs in self._attribution_inputs().items() if day not in live or live[day].inputs != inputs]
+
+    def attributions(self, through: str | None = None) -> Iterator[Touched]:
+        """Attribute every day that ``stale_attributions`` names, up to day ``through`` where it is given."""
+        warehouse = self._home.warehouse
+        inputs = self._attribution_inputs()
+        for text in self.stale_attributions():
+            if through is not None and text > through:
+                continue
+            day = date.fromisoformat(text)
+            attributed = attribute(
+                warehouse.read("conversions", [text]),
+                warehouse.read("conversion_states", [text]),
+                warehouse.read("touches", self._touch_days(day)),
+                self.terms,
+                self._rates,
+                day,
+            )
+            judged = [
+                checks.one_status_each(attributed.attributions.height, warehouse.rows("conversions", text)),
+                checks.credits_add_up(attributed.attributions, attributed.credits),
+            ]
+            checks.require(judged, where=f"delivery day {text}")
+            files = [
+                warehouse.write("attributions", text, attributed.attributions, inputs[text]),
+                warehouse.write("attribution_credits", text, attributed.credits, inputs[text]),
+            ]
+            warehouse.publish(files)
+            yield Touched(text, {file.table: file.rows for file in files})
+
+    def _attribution_inputs(self) -> dict[str, str]:
+        conversions, states, laid_out = self._live("conversions"), self._live("conversion_states"), self._live("touches")
+        horizon = timedelta(days=self._home.settings.horizon_days)
+        inputs = {}
+        for text in conversions:
+            day = date.fromisoformat(text)
+            first, last = day - horizon - ONE_DAY, day + timedelta(days=EARLY_DAYS + 1)
+            looked_at = [laid_out[d].sha256 for d in self._touch_days(day) if d in laid_out]
+            inputs[text] = fingerprint(
+                conversions[text].sha256,
+                states[text].sha256,
+                self._attribution_terms.fingerprint(first, last),
+                self._rates_fingerprint(first, last),
+                *looked_at,
+            )
+        return inputs
+
+    def _touch_days(self, day: date) -> list[str]:
+        """The delivery days of touches that conversions delivered on ``day`` can look back at."""
+        horizon = timedelta(days=self._home.settings.horizon_days)
+        lookback = self._attribution_terms.longest_lookback(day - horizon - ONE_DAY, day + timedelta(days=EARLY_DAYS + 1))
+        first = day - horizon - timedelta(days=lookback.days + 1 + EARLY_DAYS)
+        last = day + timedelta(days=self._home.settings.grace_days)
+        return [str(d) for d in days_between(first, last)]
+
+    def _rates_fingerprint(self, first: date, last: date) -> str:
+        return fingerprint(*self._rates.filter(pl.col("date").is_between(first, last)).rows())
+
+    # Months: rated and drafted
+
+    def months(self) -> list[Month]:
+        """Every month in which something that was delivered can be billed."""
+        days = self._home.days_run()
+        if not days:
+            return []
+        first = days[0] - timedelta(days=self._home.settings.horizon_days + 1)
+        last = days[-1] + timedelta(days=EARLY_DAYS + self._longest_validation)
+        return list(months_between(Month.of(first), Month.of(last)))
+
+    @cached_property
+    def _longest_validation(self) -> int:
+        longest = self.terms.contracts["validation_days"].max()
+        return int(longest) if isinstance(longest, int) else 0
+
+    def stale_months(self) -> list[Month]:
+        """The months whose drafts are missing or were made from something else than what is there now."""
+        live = self._live("draft_payouts")
+        return [
+            month
+            for month in self.months()
+            if str(month) not in live or live[str(month)].inputs != self._month_inputs(month)
+        ]
+
+    def rate(self, month: Month) -> Touched:
+        """Rate and draft one month."""
+        warehouse = self._home.warehouse
+        inputs = self._month_inputs(month)
+        media = rate_media(warehouse.read_days("delivery_counts", self._count_days(month)), self.terms, month)
+        conversion_days = self._conversion_days(month)
+        actions = rate_actions(
+            warehouse.read("attributions", conversion_days),
+            warehouse.read("attribution_credits", conversion_days),
+            self.terms,
+            self._rates,
+            month,
+        )
+        keys = [name for name in media.accruals.columns if name not in ("units", "amount")]
+        accruals = pl.concat([media.accruals, actions.accruals]).sort(keys)
+        drafts = draft(accruals, self.terms, month)
+        found = [
+            checks.outcomes_add_up(media.counted, media.placed),
+            checks.lines_tie_to_accruals(accruals, drafts),
+        ]
+        checks.require(found, where=f"month {month}")
+        tables = {
+            "impression_outcomes": media.outcomes,
+            "accruals": accruals,
+            "missing_rates": actions.missing_rates,
+            "draft_invoices": drafts.invoices,
+            "draft_invoice_lines": drafts.invoice_lines,
+            "draft_payouts": drafts.payouts,
+            "draft_payout_lines": drafts.payout_lines,
+        }
+        files = [warehouse.write(table, str(month), frame, inputs) for table, frame in tables.items()]
+        warehouse.publish(files)
+        return Touched(str(month), {file.table: file.rows for file in files}, found)
+
+    def _month_inputs(self, month: Month) -> str:
+        counts, credits, judged = (
+            self._live("delivery_counts"),
+            self._live("attribution_credits"),
+            self._live("attributions"),
+        )
+        first, last = month.first - timedelta(days=self._longest_validation + 2), month.last + ONE_DAY
+        in_force = [
+            (s.contract.contract_id, s.version, s.first, s.last, content_hash(s.contract))
+            for s in self._stretches
+            if s.first <= last and (s.last is None or s.last >= first)
+        ]
+        days = self._conversion_days(month)
+        return fingerprint(
+            *in_force,
+            *(counts[day].sha256 for day in self._count_days(month) if day in counts),
+            *(judged[day].sha256 + credits[day].sha256 for day in days if day in credits),
+            self._rates_fingerprint(first, last),
+        )
+
+    def _count_days(self, month: Month) -> list[str]:
+        """The delivery days that can hold impressions of the month's local dates, in any zone."""
+        late = timedelta(days=self._home.settings.horizon_days + 1)
+        return [str(d) for d in days_between(month.first - timedelta(days=EARLY_DAYS + 1), month.last + ONE_DAY + late)]
+
+    def _conversion_days(self, month: Month) -> list[str]:
+        """The delivery days that can hold conversions billed in the month on either side."""
+        late = timedelta(days=self._home.settings.horizon_days + 1)
+        first = month.first - timedelta(days=self._longest_validation + EARLY_DAYS + 1)
+        return [str(d) for d in days_between(first, month.last + ONE_DAY + late)]

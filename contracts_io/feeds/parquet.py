@@ -1,0 +1,141 @@
+"""Parquet: typed columns as text, without loss.
+
+Money in a float column is taken through its shortest decimal text, a 16-byte binary id through its UUID text. Instants stay
+typed where no zone has to be applied to them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+import polars as pl
+
+from contracts_io.calendar import INSTANT
+from contracts_io.errors import FeedError
+from contracts_io.feeds.columns import CANONICAL, FEEDS, Kind
+from contracts_io.feeds.landing import LandingFile
+from contracts_io.feeds.lines import unreadable_file
+from contracts_io.feeds.rows import FileRows, content_frame, raw_rows, source_columns
+from contracts_io.settings import FeedSettings
+
+_MAGIC = b"PAR1"
+_UUID_BYTES = 16
+
+
+def read_parquet(file: LandingFile, feed: str, settings: FeedSettings) -> FileRows:
+    """The rows of a .parquet, numbered from 1; FeedError where it is damaged or a needed column cannot be text."""
+    _check_magic(file)
+    scan = pl.scan_parquet(file.path, glob=False, hive_partitioning=False)
+    try:
+        schema = scan.collect_schema()
+        sources = source_columns(file, feed, settings, schema.names())
+        # Every needed page is read once, so that damage is found before anything is made of the file.
+        rows, *_ = scan.select(pl.len(), *(pl.col(source).hash().max() for source in set(sources.values()))).pipe(_first_row)
+        numbered = scan.with_row_index("row_index").with_columns(row=pl.col("row_index").cast(pl.Int64) + 1)
+        values = {}
+        for name, source in sources.items():
+            mapping = settings.columns.get(name)
+            kind = FEEDS[feed].column(name).kind
+            zone = mapping.reading.zone if mapping else CANONICAL.zone
+            dtype = schema[source]
+            value = _bytes_as_text(scan, source) if dtype == pl.Binary else _as_text(source, dtype, kind, zone)
+            if value is None:
+                raise FeedError(
+                    f"column {source!r} ({dtype}) cannot be read as {feed}.{name}, a column of {kind}",
+                    where=str(file.path),
+                    remedy="deliver it as text, a number, a timestamp or a 16-byte UUID",
+                )
+            values[name] = value
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise unreadable_file(file, str(error).splitlines()[0]) from None
+
+    def find_contents(wanted: Sequence[int]) -> Mapping[int, str]:
+        chosen = numbered.filter(pl.col("row").is_in(pl.Series(wanted, dtype=pl.Int64).implode())).collect(
+            engine="streaming"
+        )
+        records = chosen.select(schema.names()).iter_rows(named=True)
+        return dict(zip(chosen["row"], (json.dumps(_plain(record), ensure_ascii=False) for record in records), strict=True))
+
+    return FileRows(file, raw_rows(numbered, values, file, feed, settings), content_frame(file, ()), rows, find_contents)
+
+
+def _check_magic(file: LandingFile) -> None:
+    try:
+        with file.path.open("rb") as stream:
+            first = stream.read(4)
+            stream.seek(max(file.size - 4, 0))
+            last = stream.read(4)
+    except OSError as error:
+        raise unreadable_file(file, str(error.strerror)) from None
+    if first != _MAGIC or last != _MAGIC:
+        raise unreadable_file(file, "it is truncated, or not Parquet")
+
+
+def _first_row(query: pl.LazyFrame) -> tuple[Any, ...]:
+    return query.collect(engine="streaming").row(0)
+
+
+def _bytes_as_text(scan: pl.LazyFrame, source: str) -> pl.Expr | None:
+    """Bytes as the UTF-8 text that they are, else as UUIDs where each value has 16; None where they are neither."""
+    column = pl.col(source)
+    try:
+        scan.select(column.cast(pl.String).str.len_bytes().max()).pipe(_first_row)
+        return column.cast(pl.String)
+    except pl.exceptions.ComputeError:
+        (uuids,) = scan.select((column.bin.size() == _UUID_BYTES).all()).pipe(_first_row)
+    digits = column.bin.encode("hex")
+    parts = [digits.str.slice(start, length) for start, length in ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))]
+    return pl.concat_str(parts, separator="-") if uuids else None
+
+
+def _as_text(source: str, dtype: pl.DataType, kind: Kind, zone: str) -> pl.Expr | None:
+    """The column as text, or as ``INSTANT``; None where it cannot be."""
+    column = pl.col(source)
+    if isinstance(dtype, pl.Datetime):
+        if kind is Kind.INSTANT and (dtype.time_zone or zone == "UTC"):
+            in_utc = column.dt.convert_time_zone("UTC") if dtype.time_zone else column.dt.replace_time_zone("UTC")
+            return in_utc.cast(INSTANT)
+        if dtype.time_zone:
+            return column.dt.convert_time_zone("UTC").cast(INSTANT).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+        return column.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
+    if dtype.is_nested() or dtype in (pl.Object, pl.Duration):
+        return None
+    text = column.cast(pl.String)
+    if dtype.is_float():
+        exponent = text.str.contains("e", literal=True)
+        plain = pl.when(exponent).then(text).map_elements(_without_exponent, return_dtype=pl.String, skip_nulls=True)
+        return pl.when(exponent).then(plain).otherwise(text.str.strip_suffix(".0"))
+    if dtype.is_decimal():
+        fraction = text.str.contains(".", literal=True)
+        return pl.when(fraction).then(text.str.strip_chars_end("0").str.strip_suffix(".")).otherwise(text)
+    return text
+
+
+def _without_exponent(text: str) -> str:
+    return format(Decimal(text), "f")
+
+
+def _plain(value: object) -> object:
+    """A value as JSON knows it: what it does not know, as text."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if isfinite(value) else str(value)
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+        case date():
+            return value.isoformat()
+        case bytes():
+            try:
+                return value.decode("utf-8")
+            except UnicodeDecodeError:
+                return value.hex()
+    return str(value)

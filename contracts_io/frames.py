@@ -1,0 +1,448 @@
+"""Every table that the warehouse keeps, as a pandera model with named rules, and what each column means.
+
+One declaration per table; the column schema shown by Dagster, the empty frame, the check at every write and the reference
+pages in ``docs/`` are projections of it. Instants are UTC with microseconds, dates are as named, exact amounts are decimals
+with nine places in the currency that the table names or, where it names none, in that of the row's contract.
+
+A LazyFrame is checked by pandera for names and types only unless the depth is set; ``check`` sets it, so that a row that
+breaks a rule is found. What does not belong here: tables of the books (``store/``) and the layout of exports (``formats/``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandera.polars as pa
+import polars as pl
+from pandera.config import ValidationDepth, config_context
+from pandera.errors import SchemaErrors
+
+from contracts_io.calendar import INSTANT
+from contracts_io.errors import WarehouseError
+from contracts_io.money import NANOS_TYPE, RATE_TYPE
+
+FEED_NAMES = ("impressions", "clicks", "conversions", "conversion_adjustments")
+STATUSES = (
+    "no_contract",
+    "duplicate_order",
+    "reversed",
+    "no_fx_rate",
+    "ineligible",
+    "no_household",
+    "unattributed",
+    "attributed",
+)
+OUTCOMES = (
+    "invalid_traffic",
+    "no_contract",
+    "priced_by_action",
+    "not_viewable",
+    "not_completed",
+    "over_cap",
+    "billed",
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the warehouse: its name, the partition it is written by (day, month or all), what it holds."""
+
+    name: str
+    partition: str
+    description: str
+    schema: pa.DataFrameSchema
+
+    @property
+    def columns(self) -> list[str]:
+        """The column names, in order."""
+        return list(self.schema.columns)
+
+    @property
+    def polars_schema(self) -> pl.Schema:
+        """Column names and Polars types, in order."""
+        return pl.Schema({name: column.dtype.type for name, column in self.schema.columns.items()})
+
+    def empty(self) -> pl.DataFrame:
+        """The table without rows."""
+        return pl.DataFrame(schema=self.polars_schema)
+
+    def check(self, frame: pl.LazyFrame) -> None:
+        """Raise WarehouseError naming rule, column and a value, where a row or the shape breaks the table's schema."""
+        with config_context(validation_depth=ValidationDepth.SCHEMA_AND_DATA):
+            try:
+                self.schema.validate(frame, lazy=True)
+            except SchemaErrors as error:
+                cases = error.failure_cases.head(3).to_dicts()
+                shown = "; ".join(f"{c['column'] or c['failure_case']}: {c['check']} ({c['failure_case']})" for c in cases)
+                raise WarehouseError(
+                    f"rows break the table's rules: {shown}",
+                    where=f"table {self.name}",
+                    remedy="nothing was published; this is a defect or a damaged file: keep the landing folder, report it",
+                ) from None
+
+
+def _column(dtype: Any, description: str, *checks: pa.Check, nullable: bool = False) -> pa.Column:
+    return pa.Column(dtype, list(checks), nullable=nullable, description=description)
+
+
+def _text(description: str, *, nullable: bool = False, isin: tuple[str, ...] | None = None) -> pa.Column:
+    checks = [pa.Check.isin(isin)] if isin else [] if nullable else [pa.Check.str_length(min_value=1)]
+    return _column(pl.String, description, *checks, nullable=nullable)
+
+
+def _count(description: str, *, least: int = 0) -> pa.Column:
+    return _column(pl.Int64, description, pa.Check.ge(least))
+
+
+def _amount(description: str, *, nullable: bool = False) -> pa.Column:
+    return _column(NANOS_TYPE, description, nullable=nullable)
+
+
+def _unsigned_amount(description: str) -> pa.Column:
+    return _column(NANOS_TYPE, description, pa.Check(_not_negative, name="not_negative"), nullable=True)
+
+
+def _not_negative(data: pa.PolarsData) -> pl.LazyFrame:
+    return data.lazyframe.select(pl.col(data.key).to_physical() >= 0)
+
+
+def _credit_within_whole(data: pa.PolarsData) -> pl.LazyFrame:
+    return data.lazyframe.select(pl.col(data.key).is_between(0, 1_000_000))
+
+
+def _every_row_accounted_for(data: pa.PolarsData) -> pl.LazyFrame:
+    return data.lazyframe.select(pl.col("read") == pl.sum_horizontal("accepted", "duplicate", "quarantined"))
+
+
+def _quarter_hour(data: pa.PolarsData) -> pl.LazyFrame:
+    return data.lazyframe.select(pl.col(data.key) == pl.col(data.key).dt.truncate("15m"))
+
+
+_FILE = {
+    "file": _text("landing file that the row came in"),
+    "row": _count("row of that file, 1 is the first data row (ndjson: the line)", least=1),
+}
+
+_IMPRESSION = {
+    "impression_id": _text("id of the impression"),
+    "event_time": _column(INSTANT, "when it was served"),
+    "household_id": _text("household that saw it; null: not known", nullable=True),
+    "line_item_id": _text("campaign line of the ad server"),
+    "partner_id": _text("publisher or affiliate that showed it"),
+    "device_type": _text("ctv, mobile, desktop, …", nullable=True),
+    "country": _text("ISO 3166-1 alpha-2", nullable=True),
+    "viewable": _column(pl.Boolean, "met the viewability standard"),
+    "completed": _column(pl.Boolean, "was played to its end"),
+    "invalid_reason": _text("why it is invalid traffic; null: valid", nullable=True),
+    "cost": _unsigned_amount("cleared price of this impression, in the settings' cost_currency"),
+}
+_CLICK = {
+    "click_id": _text("id of the click"),
+    "event_time": _column(INSTANT, "when it happened"),
+    "household_id": _text("household that clicked; null: not known", nullable=True),
+    "line_item_id": _text("campaign line of the ad server"),
+    "partner_id": _text("publisher or affiliate"),
+    "invalid_reason": _text("why it is invalid traffic; null: valid", nullable=True),
+}
+_CONVERSION = {
+    "conversion_id": _text("id of the conversion"),
+    "event_time": _column(INSTANT, "when it happened"),
+    "household_id": _text("household that converted; null: not known", nullable=True),
+    "advertiser_id": _text("advertiser that reported it"),
+    "event": _text("purchase, signup, …"),
+    "order_id": _text("the advertiser's order", nullable=True),
+    "order_value": _unsigned_amount("value as reported, in `currency`"),
+    "currency": _text("ISO 4217; null: the contract's", nullable=True),
+    "new_customer": _column(pl.Boolean, "first order of a customer"),
+    "country": _text("ISO 3166-1 alpha-2", nullable=True),
+    "category": _text("category of goods", nullable=True),
+    "coupon": _text("coupon used", nullable=True),
+}
+_ADJUSTMENT = {
+    "adjustment_id": _text("id of the adjustment"),
+    "conversion_id": _text("conversion that it adjusts"),
+    "adjusted_at": _column(INSTANT, "when the advertiser adjusted it"),
+    "action": _text("reverse or restate", isin=("reverse", "restate")),
+    "order_value": _unsigned_amount("the restated value, in the conversion's currency"),
+    "reason": _text("the advertiser's words", nullable=True),
+}
+_REPEAT = {"conflict": _column(pl.Boolean, "differs from the row accepted on the earlier day")}
+
+
+def _table(name: str, partition: str, description: str, columns: dict[str, pa.Column], *checks: pa.Check) -> Table:
+    schema = pa.DataFrameSchema(columns, checks=list(checks), strict=True, ordered=True, name=name)
+    return Table(name, partition, description, schema)
+
+
+_TABLES = (
+    _table("impressions", "day", "Accepted impressions of a delivery day, each id once.", _FILE | _IMPRESSION),
+    _table("clicks", "day", "Accepted clicks of a delivery day, each id once.", _FILE | _CLICK),
+    _table("conversions", "day", "Accepted conversions of a delivery day, each id once.", _FILE | _CONVERSION),
+    _table(
+        "conversion_adjustments",
+        "day",
+        "Accepted reversals and restatements of a delivery day, each id once.",
+        _FILE | _ADJUSTMENT,
+    ),
+    _table("impressions_repeated", "day", "Impressions dropped: accepted on an earlier day.", _FILE | _IMPRESSION | _REPEAT),
+    _table("clicks_repeated", "day", "Clicks dropped: accepted on an earlier day.", _FILE | _CLICK | _REPEAT),
+    _table("conversions_repeated", "day", "Conversions dropped: accepted on an earlier day.", _FILE | _CONVERSION | _REPEAT),
+    _table(
+        "conversion_adjustments_repeated",
+        "day",
+        "Adjustments dropped: accepted on an earlier day.",
+        _FILE | _ADJUSTMENT | _REPEAT,
+    ),
+    _table(
+        "quarantine",
+        "day",
+        "Rows that could not be used, each with its reason and content.",
+        {
+            "feed": _text("feed", isin=FEED_NAMES),
+            "delivery_day": _column(pl.Date, "UTC date under which the file was dropped"),
+            **_FILE,
+            "reason": _text("first reason of spec 3.3 that applies"),
+            "content": _text("the row as JSON"),
+        },
+    ),
+    _table(
+        "feed_counts",
+        "day",
+        "Rows read, accepted, duplicate and quarantined, per feed; the four always tie.",
+        {
+            "feed": _text("feed", isin=FEED_NAMES),
+            "delivery_day": _column(pl.Date, "UTC date under which the files were dropped"),
+            "read": _count("rows in the files"),
+            "accepted": _count("rows used"),
+            "duplicate": _count("rows dropped because their id was accepted before"),
+            "quarantined": _count("rows that could not be used"),
+            "conflicting_within_day": _count("duplicates whose content differs from the row kept, same day"),
+            "conflicting_across_days": _count("duplicates whose content differs from the row kept, earlier day"),
+        },
+        pa.Check(_every_row_accounted_for, name="every_row_accounted_for"),
+    ),
+    _table(
+        "delivered_files",
+        "day",
+        "The landing files that a day was made from, hashed before use.",
+        {
+            "feed": _text("feed", isin=FEED_NAMES),
+            "delivery_day": _column(pl.Date, "UTC date under which the file was dropped"),
+            "file": _text("file name"),
+            "bytes": _count("size of the file"),
+            "rows": _count("rows read from it"),
+            "sha256": _column(pl.String, "hash of the file", pa.Check.str_length(64, 64)),
+        },
+    ),
+    _table(
+        "fx_rates",
+        "all",
+        "Exchange rates by UTC date: one unit of `base` is `rate` units of `quote`.",
+        {
+            "date": _column(pl.Date, "UTC date"),
+            "base": _column(pl.String, "ISO 4217", pa.Check.str_length(3, 3)),
+            "quote": _column(pl.String, "ISO 4217", pa.Check.str_length(3, 3)),
+            "rate": _unsigned_amount("units of quote for one of base"),
+        },
+    ),
+    _table(
+        "conversion_states",
+        "day",
+        "What is known of each conversion of a day whatever its contract: reversal, restatement, earlier order.",
+        {
+            "conversion_id": _text("id of the conversion"),
+            "is_reversed": _column(pl.Boolean, "its latest adjustment is a reverse"),
+            "is_restated": _column(pl.Boolean, "its latest adjustment is a restate"),
+            "restated_value": _unsigned_amount("the restated value, in the conversion's currency"),
+            "earlier_order_at": _column(
+                INSTANT, "time of the latest earlier conversion of the same order that is not reversed", nullable=True
+            ),
+            "earlier_order_id": _text("its conversion id", nullable=True),
+        },
+    ),
+    _table(
+        "delivery_counts",
+        "day",
+        "Impressions of a delivery day by every dimension that a contract can price; no contract is read for it.",
+        {
+            "line_item_id": _text("campaign line of the ad server"),
+            "partner_id": _text("publisher or affiliate"),
+            "quarter_hour": _column(
+                INSTANT, "start of the quarter of an hour, UTC", pa.Check(_quarter_hour, name="quarter_hour")
+            ),
+            "device_type": _text("ctv, mobile, desktop, …", nullable=True),
+            "country": _text("ISO 3166-1 alpha-2", nullable=True),
+            "viewable": _column(pl.Boolean, "met the viewability standard"),
+            "completed": _column(pl.Boolean, "was played to its end"),
+            "valid": _column(pl.Boolean, "not invalid traffic"),
+            "impressions": _count("accepted impressions", least=1),
+            "cost": _unsigned_amount("sum of their cleared prices, in the settings' cost_currency"),
+        },
+    ),
+    _table(
+        "touches",
+        "day",
+        "Valid views and clicks of known households, narrow: what attribution looks back at.",
+        {
+            "household_id": _text("household"),
+            "touch_kind": _text("view or click", isin=("view", "click")),
+            "touch_id": _text("impression or click id"),
+            "touch_time": _column(INSTANT, "when it happened"),
+            "line_item_id": _text("campaign line"),
+            "partner_id": _text("publisher or affiliate"),
+            "viewable": _column(pl.Boolean, "a view that met the viewability standard"),
+            "completed": _column(pl.Boolean, "a view that was played to its end"),
+        },
+    ),
+    _table(
+        "attributions",
+        "day",
+        "Each accepted conversion of a delivery day with its one status and the contract version that judged it.",
+        {
+            "conversion_id": _text("id of the conversion"),
+            "delivery_day": _column(pl.Date, "delivery day of the conversion"),
+            "event_time": _column(INSTANT, "when it happened"),
+            "advertiser_id": _text("advertiser that reported it"),
+            "event": _text("purchase, signup, …"),
+            "contract_id": _text("advertiser contract; null: none", nullable=True),
+            "version": _column(pl.Int32, "its version in force", nullable=True),
+            "status": _text("status of spec 6.1", isin=STATUSES),
+            "reason": _text("failing rule of an ineligible one", nullable=True),
+            "billing_date": _column(pl.Date, "local date plus validation days, contract's zone", nullable=True),
+            "model": _text("attribution model", nullable=True),
+            "currency": _text("currency of `value`: the conversion's, or where missing the contract's", nullable=True),
+            "value": _unsigned_amount("value as reported or restated, in `currency`"),
+            "contract_value": _unsigned_amount("the value in the contract's currency"),
+        },
+    ),
+    _table(
+        "attribution_credits",
+        "day",
+        "Who earned an attributed conversion: one row per touch with credit; a conversion's credits sum to 1,000,000.",
+        {
+            "conversion_id": _text("id of the conversion"),
+            "delivery_day": _column(pl.Date, "delivery day of the conversion"),
+            "touch_id": _text("impression or click id"),
+            "touch_kind": _text("view or click", isin=("view", "click")),
+            "partner_id": _text("publisher or affiliate of the touch"),
+            "line_item_id": _text("campaign line of the touch"),
+            "term_id": _text("cpa term that claims the line item"),
+            "touch_time": _column(INSTANT, "when the touch happened"),
+            "credit": _column(
+                pl.Int64, "share of the conversion, millionths", pa.Check(_credit_within_whole, name="credit_within_whole")
+            ),
+        },
+    ),
+    _table(
+        "impression_outcomes",
+        "month",
+        "Why each accepted impression was billed or not, on both sides; adds up to the accepted impressions.",
+        {
+            "side": _text("advertiser or partner", isin=("advertiser", "partner")),
+            "delivery_day": _column(pl.Date, "delivery day of the impressions"),
+            "contract_id": _text("contract that covers them; null: none", nullable=True),
+            "term_id": _text("its term", nullable=True),
+            "line_item_id": _text("campaign line"),
+            "partner_id": _text("publisher or affiliate"),
+            "outcome": _text("outcome of spec 5.1", isin=OUTCOMES),
+            "impressions": _count("impressions", least=1),
+        },
+    ),
+    _table(
+        "accruals",
+        "month",
+        "Exact, unrounded amounts by billing date: what documents sum and round once.",
+        {
+            "side": _text("advertiser or partner", isin=("advertiser", "partner")),
+            "billing_date": _column(pl.Date, "local date, contract's zone, on which it is billed"),
+            "contract_id": _text("contract"),
+            "version": _column(pl.Int32, "version that priced it"),
+            "term_id": _text("term that priced it"),
+            "kind": _text("kind of the line it goes to", isin=("media", "action")),
+            "line_item_id": _text("campaign line; null on actions", nullable=True),
+            "partner_id": _text("publisher or affiliate; null on an advertiser's actions", nullable=True),
+            "event": _text("event of an action", nullable=True),
+            "advertiser_contract_id": _text("on a partner's actions: the contract that was charged", nullable=True),
+            "rate": _column(RATE_TYPE, "price per mille, flat amount or percent rate", nullable=True),
+            "units": _count("impressions or conversions", least=1),
+            "amount": _amount("exact amount in the contract's currency"),
+        },
+    ),
+    _table(
+        "missing_rates",
+        "month",
+        "Exchange rates that a partner's value needs and that are not there; a month with any cannot be closed.",
+        {
+            "date": _column(pl.Date, "UTC date of the conversion"),
+            "base": _column(pl.String, "currency of the value", pa.Check.str_length(3, 3)),
+            "quote": _column(pl.String, "currency of the partner contract", pa.Check.str_length(3, 3)),
+            "contract_id": _text("partner contract"),
+        },
+    ),
+    _table(
+        "draft_invoices",
+        "month",
+        "What each advertiser owes for the month as known now, before or after it was issued.",
+        {
+            "contract_id": _text("contract"),
+            "version": _column(pl.Int32, "version in force on the contract's last day in the month"),
+            "party_id": _text("advertiser"),
+            "currency": _column(pl.String, "ISO 4217", pa.Check.str_length(3, 3)),
+            "payment_terms_days": _column(pl.Int32, "days from issue to due date", pa.Check.ge(0)),
+            "net": _amount("sum of the lines"),
+            "tax": _amount("tax on the net"),
+            "total": _amount("net plus tax"),
+        },
+    ),
+    _table(
+        "draft_invoice_lines",
+        "month",
+        "The lines of draft_invoices, each rounded once.",
+        {
+            "contract_id": _text("contract"),
+            "line": _count("line number, from 1", least=1),
+            "kind": _text("kind of spec 7.1"),
+            "term_id": _text("term", nullable=True),
+            "version": _column(pl.Int32, "version", nullable=True),
+            "description": _text("the line in words"),
+            "quantity": _column(pl.Int64, "impressions or conversions", nullable=True),
+            "rate": _column(RATE_TYPE, "price per mille, flat amount or percent rate", nullable=True),
+            "amount": _amount("amount, rounded to the currency's minor unit"),
+        },
+    ),
+    _table(
+        "draft_payouts",
+        "month",
+        "What each partner has earned in the month as known now; balances are settled at issue.",
+        {
+            "contract_id": _text("contract"),
+            "version": _column(pl.Int32, "version in force on the contract's last day in the month"),
+            "partner_id": _text("partner"),
+            "currency": _column(pl.String, "ISO 4217", pa.Check.str_length(3, 3)),
+            "minimum_payout": _column(RATE_TYPE, "least amount that is paid at once"),
+            "withholding": _column(RATE_TYPE, "share withheld of what is due"),
+            "earnings": _amount("sum of the lines"),
+        },
+    ),
+    _table(
+        "draft_payout_lines",
+        "month",
+        "The lines of draft_payouts, each rounded once.",
+        {
+            "contract_id": _text("contract"),
+            "line": _count("line number, from 1", least=1),
+            "kind": _text("kind of spec 7.1"),
+            "term_id": _text("term", nullable=True),
+            "version": _column(pl.Int32, "version", nullable=True),
+            "advertiser_contract_id": _text("contract that was charged", nullable=True),
+            "description": _text("the line in words"),
+            "quantity": _column(pl.Int64, "impressions or conversions", nullable=True),
+            "rate": _column(RATE_TYPE, "price per mille, flat amount or percent rate", nullable=True),
+            "amount": _amount("amount, rounded to the currency's minor unit"),
+        },
+    ),
+)
+
+TABLES: dict[str, Table] = {table.name: table for table in _TABLES}
+"""Every table of the warehouse by its name."""

@@ -1,0 +1,201 @@
+"""The audit trail: one record per change, each holding the hash of the one before.
+
+``audit_record``: sequence (1, 2, 3, ... without gaps) · instant (UTC text, ``2026-10-20T02:19:53.172230Z``) · actor ·
+action · contract_id · version · content_hash (SHA-256 of the version's canonical JSON) · reason · previous_hash (64 zeros
+in the first) · record_hash (SHA-256 of the canonical JSON of all columns before it).
+
+Whoever changes a stored row after the fact would have to rewrite every record from there on, and then the head differs from
+the one that was noted down elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from contracts_io.calendar import format_instant
+from contracts_io.errors import BooksError
+from contracts_io.lifecycle import Action, State
+from contracts_io.store.base import metadata, reading
+
+FIRST_PREVIOUS_HASH = "0" * 64
+
+audit_record = sa.Table(
+    "audit_record",
+    metadata,
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("instant", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("contract_id", sa.Text),
+    sa.Column("version", sa.Integer),
+    sa.Column("content_hash", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("previous_hash", sa.Text, nullable=False),
+    sa.Column("record_hash", sa.Text, nullable=False),
+)
+
+# What the chain vouches for, read by name: the table itself belongs to the contract store, which writes records here.
+_contract_version = sa.table(
+    "contract_version",
+    sa.column("contract_id"),
+    sa.column("version"),
+    sa.column("state"),
+    sa.column("document"),
+    sa.column("content_hash"),
+    sa.column("submitted_by"),
+    sa.column("submitted_at"),
+    sa.column("decided_by"),
+    sa.column("decided_at"),
+    sa.column("reason"),
+    sa.column("retroactive"),
+)
+
+RETROACTIVE = "retroactive"
+"""The reason in the record of a version that was submitted for a closed month."""
+
+_STATE_AFTER = {Action.SUBMIT: State.SUBMITTED, Action.APPROVE: State.APPROVED, Action.REJECT: State.REJECTED}
+_RESTORE = "someone changed the books past adledger: restore a backup that verifies, then repeat what was done since"
+
+
+class Verified(NamedTuple):
+    """A chain that holds: how many records it has, and the hash of the last one (64 zeros where there is none)."""
+
+    records: int
+    head: str
+
+
+def lock(connection: sa.Connection) -> None:
+    """Let no other writer in until the caller's transaction ends; SQLite's write transaction already does."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE audit_record IN EXCLUSIVE MODE")
+
+
+class Change(NamedTuple):
+    """What a record says was done: ``content_hash`` where it is about a contract version as it stands then."""
+
+    action: str
+    contract_id: str | None = None
+    version: int | None = None
+    content_hash: str | None = None
+    reason: str | None = None
+
+
+def append(connection: sa.Connection, changes: Sequence[Change], *, instant: datetime, actor: str) -> None:
+    """Write one record for each change, in order, inside the caller's write transaction, which holds the ``lock``."""
+    last = _last(connection)
+    records: list[dict[str, Any]] = []
+    previous = last.head
+    for sequence, change in enumerate(changes, start=last.records + 1):
+        record: dict[str, Any] = {
+            "sequence": sequence,
+            "instant": format_instant(instant),
+            "actor": actor,
+            **change._asdict(),
+            "previous_hash": previous,
+        }
+        previous = record["record_hash"] = _hash(record)
+        records.append(record)
+    if records:
+        connection.execute(audit_record.insert(), records)
+
+
+def head(engine: sa.Engine) -> str:
+    """The hash of the last record, 64 zeros where there is none: noted down elsewhere, it vouches for all records so far."""
+    with reading(engine) as connection:
+        return _last(connection).head
+
+
+def verify(engine: sa.Engine) -> Verified:
+    """Recompute the chain, and set every stored contract version against its records.
+
+    Raises BooksError that names the first broken record: a gap in the sequence, a hash that does not fit, a version whose
+    document or state is not what was recorded, a version without a record.
+    """
+    with reading(engine) as connection:
+        records = _rows(connection, sa.select(audit_record).order_by(audit_record.c.sequence))
+        order = (_contract_version.c.contract_id, _contract_version.c.version)
+        rows = _rows(connection, sa.select(_contract_version).order_by(*order))
+    versions = {(row["contract_id"], row["version"]): row for row in rows}
+    content = {key: hashlib.sha256(row["document"].encode()).hexdigest() for key, row in versions.items()}
+    previous = FIRST_PREVIOUS_HASH
+    history: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for expected, record in enumerate(records, start=1):
+        _check_link(record, expected, previous)
+        previous = record["record_hash"]
+        if record["action"] not in _STATE_AFTER:
+            continue
+        key = (record["contract_id"], record["version"])
+        if key not in versions:
+            raise _broken(record["sequence"], f"version {key[1]} of contract {key[0]} is no longer stored")
+        if {content[key], versions[key]["content_hash"]} != {record["content_hash"]}:
+            raise _broken(
+                record["sequence"], f"the stored document of contract {key[0]} version {key[1]} is not the recorded one"
+            )
+        history.setdefault(key, []).append(record)
+    for key, row in versions.items():
+        _check_version(row, history.get(key, []))
+    return Verified(len(records), previous)
+
+
+def _check_link(record: Mapping[str, Any], expected: int, previous: str) -> None:
+    if record["sequence"] != expected:
+        raise _broken(expected, f"the record is missing; the next one stored is {record['sequence']}")
+    if record["previous_hash"] != previous:
+        raise _broken(expected, "its previous_hash is not the hash of the record before")
+    if record["record_hash"] != _hash({name: value for name, value in record.items() if name != "record_hash"}):
+        raise _broken(expected, "its content does not fit its record_hash")
+
+
+def _check_version(row: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
+    name = f"version {row['version']} of contract {row['contract_id']}"
+    submitted = next((record for record in records if record["action"] == Action.SUBMIT), None)
+    if submitted is None:
+        raise BooksError(f"{name} is stored without an audit record", where="audit trail", remedy=_RESTORE)
+    retroactive = RETROACTIVE if row["retroactive"] else None
+    _compare(row, submitted, "submission", ("submitted_at", "submitted_by"), (submitted["reason"], retroactive), name)
+    last = records[-1]
+    if row["state"] != _STATE_AFTER[last["action"]]:
+        raise _broken(last["sequence"], f"{name} is {row['state']}, by its record it is {_STATE_AFTER[last['action']]}")
+    if last is submitted:
+        if (row["decided_at"], row["decided_by"], row["reason"]) != (None, None, None):
+            raise _broken(last["sequence"], f"{name} has a decision that is not recorded")
+    else:
+        _compare(row, last, "decision", ("decided_at", "decided_by"), (last["reason"], row["reason"]), name)
+
+
+def _compare(
+    row: Mapping[str, Any],
+    record: Mapping[str, Any],
+    step: str,
+    columns: tuple[str, str],
+    reasons: tuple[str | None, str | None],
+    name: str,
+) -> None:
+    recorded = (record["instant"], record["actor"], reasons[0])
+    if recorded != (row[columns[0]], row[columns[1]], reasons[1]):
+        raise _broken(record["sequence"], f"instant, person or reason of the {step} of {name} differ from the record")
+
+
+def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _last(connection: sa.Connection) -> Verified:
+    columns = (audit_record.c.sequence, audit_record.c.record_hash)
+    row = connection.execute(sa.select(*columns).order_by(audit_record.c.sequence.desc()).limit(1)).one_or_none()
+    return Verified(0, FIRST_PREVIOUS_HASH) if row is None else Verified(row.sequence, row.record_hash)
+
+
+def _hash(record: Mapping[str, Any]) -> str:
+    text = json.dumps(dict(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _broken(sequence: int, what: str) -> BooksError:
+    return BooksError(f"the audit chain is broken: {what}", where=f"audit record {sequence}", remedy=_RESTORE)

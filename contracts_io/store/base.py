@@ -1,0 +1,72 @@
+"""How the books are opened: one engine, one metadata, one way to write.
+
+Every table of the books hangs on ``metadata``. On SQLite a write transaction takes the write lock at its start (BEGIN
+IMMEDIATE), waits for another writer, and is on disk when it returns; on PostgreSQL it is an ordinary transaction whose first
+statement locks the row it counts on. Amounts are integers of the unit named in the column: SQLite keeps NUMERIC as a double.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from contracts_io.errors import BooksError
+
+metadata = sa.MetaData()
+
+BUSY_SECONDS = 60
+
+
+def open_engine(url: str) -> sa.Engine:
+    """An engine on the books at ``url`` (``sqlite:///…`` or ``postgresql+psycopg://…``); nothing is created yet."""
+    if not url.startswith("sqlite"):
+        return sa.create_engine(url)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+
+    @sa.event.listens_for(engine, "connect")
+    def _settings(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver begins no transaction by itself
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+    return engine
+
+
+def create_tables(engine: sa.Engine) -> None:
+    """Make the tables that are not there yet."""
+    metadata.create_all(engine)
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection for queries that sees one state of the books."""
+    with _transaction(engine, "BEGIN") as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection for one transaction: everything in it is kept, or, when an error leaves it, nothing."""
+    with _transaction(engine, "BEGIN IMMEDIATE") as connection:
+        yield connection
+
+
+@contextmanager
+def _transaction(engine: sa.Engine, begin: str) -> Iterator[sa.Connection]:
+    try:
+        connection = engine.connect().execution_options(begin=begin)
+    except sa.exc.OperationalError as error:
+        raise BooksError(
+            f"the books cannot be opened: {error.orig}",
+            where=engine.url.render_as_string(hide_password=True),
+            remedy="check database_url in adledger.toml and that the database is there",
+        ) from error
+    with connection, connection.begin():
+        yield connection

@@ -1,0 +1,134 @@
+"""The catalogue: which file of the warehouse is the live one of each partition, and from which snapshot on.
+
+Publishing is one transaction over any number of tables: the files become live together or not at all. A file that was live
+stays listed with the snapshot in which it was replaced, so a snapshot number pins everything that a document was made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+import sqlalchemy as sa
+
+from contracts_io.store.base import metadata, reading, writing
+from contracts_io.warehouse import PartitionFile
+
+lake_head = sa.Table(
+    "lake_head",
+    metadata,
+    sa.Column("one", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("snapshot", sa.BigInteger, nullable=False),
+)
+lake_file = sa.Table(
+    "lake_file",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("table_name", sa.String(64), nullable=False),
+    sa.Column("partition", sa.String(32), nullable=False),
+    sa.Column("path", sa.String(255), nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("inputs", sa.String(64), nullable=False),
+    sa.Column("added", sa.BigInteger, nullable=False),
+    sa.Column("removed", sa.BigInteger, nullable=True),
+)
+sa.Index(
+    "uq_lake_file_live",
+    lake_file.c.table_name,
+    lake_file.c.partition,
+    unique=True,
+    sqlite_where=lake_file.c.removed.is_(None),
+    postgresql_where=lake_file.c.removed.is_(None),
+)
+
+
+class Catalogue:
+    """The catalogue of one home's warehouse."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def live(self, table: str, partitions: Collection[str] | None = None) -> dict[str, PartitionFile]:
+        """The live files of a table by partition, in ascending order; ``partitions`` narrows them."""
+        query = sa.select(lake_file).where(lake_file.c.table_name == table, lake_file.c.removed.is_(None))
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(lake_file.c.partition)).all()
+        wanted = None if partitions is None else set(partitions)
+        return {row.partition: _partition_file(row) for row in rows if wanted is None or row.partition in wanted}
+
+    def publish(self, files: Iterable[PartitionFile]) -> list[PartitionFile]:
+        """Make the files live in one transaction; gives those that were not live already (none: nothing is written)."""
+        with reading(self._engine) as connection:
+            if not (new := _not_live(connection, files)):
+                return []
+        with writing(self._engine) as connection:
+            snapshot = next_snapshot(connection)
+            new = _not_live(connection, new)
+            for file in new:
+                connection.execute(
+                    lake_file.update()
+                    .where(
+                        lake_file.c.table_name == file.table,
+                        lake_file.c.partition == file.partition,
+                        lake_file.c.removed.is_(None),
+                    )
+                    .values(removed=snapshot)
+                )
+                connection.execute(
+                    lake_file.insert().values(
+                        table_name=file.table,
+                        partition=file.partition,
+                        path=file.path,
+                        sha256=file.sha256,
+                        rows=file.rows,
+                        inputs=file.inputs,
+                        added=snapshot,
+                    )
+                )
+        return new
+
+    def forget_removed(self, pinned: Collection[int]) -> None:
+        """Drop the entries of replaced files that no snapshot in ``pinned`` needs."""
+        kept = [(lake_file.c.added <= snapshot) & (lake_file.c.removed > snapshot) for snapshot in pinned]
+        gone = lake_file.c.removed.is_not(None) & ~sa.or_(sa.false(), *kept)
+        with reading(self._engine) as connection:
+            if connection.execute(sa.select(lake_file.c.id).where(gone).limit(1)).first() is None:
+                return
+        with writing(self._engine) as connection:
+            connection.execute(lake_file.delete().where(gone))
+
+    def paths(self) -> set[str]:
+        """The path of every file that the catalogue lists."""
+        with reading(self._engine) as connection:
+            return set(connection.scalars(sa.select(lake_file.c.path)))
+
+
+def next_snapshot(connection: sa.Connection) -> int:
+    """Take the next snapshot number; the row lock makes numbers follow the order of commits."""
+    if connection.execute(lake_head.update().values(snapshot=lake_head.c.snapshot + 1)).rowcount == 0:
+        connection.execute(lake_head.insert().values(one=1, snapshot=1))
+    return current_snapshot(connection)
+
+
+def current_snapshot(connection: sa.Connection) -> int:
+    """The number of the latest published snapshot, 0 before the first."""
+    return connection.scalar(sa.select(lake_head.c.snapshot)) or 0
+
+
+def _not_live(connection: sa.Connection, files: Iterable[PartitionFile]) -> list[PartitionFile]:
+    new = []
+    for file in files:
+        live = connection.execute(
+            sa.select(lake_file).where(
+                lake_file.c.table_name == file.table,
+                lake_file.c.partition == file.partition,
+                lake_file.c.removed.is_(None),
+            )
+        ).first()
+        if live is None or _partition_file(live) != file:
+            new.append(file)
+    return new
+
+
+def _partition_file(row: sa.Row[tuple[object, ...]]) -> PartitionFile:
+    return PartitionFile(row.table_name, row.partition, row.path, row.sha256, row.rows, row.inputs)

@@ -1,0 +1,299 @@
+"""Contracts in force as frames: what applies, by contract, version and local day, and what attribution depends on.
+
+A stretch (``InForce``) is a run of local days on which one version of a contract is in force. Days in the frames are local
+dates of the contract's zone, both ends inclusive; an open end is ``OPEN_END``. Rates, amounts and shares are micros (1e-6)
+of the contract's currency. What does not belong here: which version is in force (``lifecycle``), and any arithmetic on
+prices.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from contracts_io.contract import Contract, Cpa, Cpm, Dcpm, FlatFee, InForce, PercentFee, Term, term_days
+
+OPEN_END = date(9999, 12, 31)
+"""The last day of what has no end."""
+
+OFF = timedelta(0)
+"""A lookback that switches its kind of touch off."""
+
+DURATION = pl.Duration("us")
+
+TERMS_SCHEMA = pl.Schema(
+    {
+        "side": pl.String(),
+        "contract_id": pl.String(),
+        "version": pl.Int32(),
+        "party_id": pl.String(),
+        "currency": pl.String(),
+        "timezone": pl.String(),
+        "term_id": pl.String(),
+        "position": pl.Int32(),
+        "model": pl.String(),
+        "event": pl.String(),
+        "billable_on": pl.String(),
+        "rate_micros": pl.Int64(),
+        "fee_type": pl.String(),
+        "fee_amount_micros": pl.Int64(),
+        "fee_rate_micros": pl.Int64(),
+        "fee_minimum_micros": pl.Int64(),
+        "fee_maximum_micros": pl.Int64(),
+        "line_items": pl.List(pl.String()),
+        "advertisers": pl.List(pl.String()),
+        "first_on": pl.Date(),
+        "last_on": pl.Date(),
+    }
+)
+CONTRACTS_SCHEMA = pl.Schema(
+    {
+        "side": pl.String(),
+        "contract_id": pl.String(),
+        "version": pl.Int32(),
+        "party_id": pl.String(),
+        "currency": pl.String(),
+        "timezone": pl.String(),
+        "validation_days": pl.Int32(),
+        "attribution_model": pl.String(),
+        "view_lookback": DURATION,
+        "click_lookback": DURATION,
+        "click_over_view": pl.Boolean(),
+        "view_basis": pl.String(),
+        "order_dedup_days": pl.Int32(),
+        "payment_terms_days": pl.Int32(),
+        "withholding_micros": pl.Int64(),
+        "minimum_payout_micros": pl.Int64(),
+        "first_on": pl.Date(),
+        "last_on": pl.Date(),
+    }
+)
+OVERRIDES_SCHEMA = pl.Schema(
+    {
+        "contract_id": pl.String(),
+        "version": pl.Int32(),
+        "partner_id": pl.String(),
+        "view_lookback": DURATION,
+        "click_lookback": DURATION,
+        "excluded": pl.Boolean(),
+    }
+)
+
+
+class TermFrames(NamedTuple):
+    """Contracts in force, as three frames.
+
+    ``terms`` (TERMS_SCHEMA): one row per contract, version, stretch and term, on the days that stretch and term share;
+    ``position`` is the term's place in the document from 0, ``event`` and the fee are of cpa, ``billable_on`` of cpm and
+    dcpm, ``rate_micros`` is the flat cpm rate per 1,000; ``line_items`` and ``advertisers`` null: no filter.
+    ``contracts`` (CONTRACTS_SCHEMA): one row per contract, version and stretch; the columns of attribution are null where
+    the contract has none, ``order_dedup_days`` is null on the partner side, withholding and minimum payout are 0 where not
+    agreed.
+    ``overrides`` (OVERRIDES_SCHEMA): one row per contract, version and partner; a null lookback is the contract's own.
+
+    A lookback of 0 switches its kind of touch off, in both frames.
+    """
+
+    terms: pl.DataFrame
+    contracts: pl.DataFrame
+    overrides: pl.DataFrame
+
+
+def terms_in_force(stretches: Sequence[InForce]) -> TermFrames:
+    """The frames of these stretches, rows in the order given, then of the document; typed also where there are none."""
+    terms: list[tuple[Any, ...]] = []
+    contracts: list[tuple[Any, ...]] = []
+    overrides: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
+    for stretch in stretches:
+        contract, version, first, last = stretch
+        key = (contract.side, contract.contract_id, version, contract.party.id, contract.currency, contract.timezone)
+        contracts.append((*key, *_document_columns(contract), first, last or OPEN_END))
+        for position, term in enumerate(contract.terms):
+            days = _shared_days(stretch, term)
+            if days is not None:
+                terms.append(
+                    (*key, term.term_id, position, *_pricing_columns(term), term.line_items, term.advertisers, *days)
+                )
+        if contract.partner_overrides:
+            overrides[contract.contract_id, version] = _override_rows(contract, version)
+    return TermFrames(
+        _frame(terms, TERMS_SCHEMA),
+        _frame(contracts, CONTRACTS_SCHEMA),
+        _frame([row for rows in overrides.values() for row in rows], OVERRIDES_SCHEMA),
+    )
+
+
+def zones(stretches: Sequence[InForce]) -> list[str]:
+    """The time zones of these stretches, each once, sorted."""
+    return sorted({stretch.contract.timezone for stretch in stretches})
+
+
+class AttributionTerms:
+    """What the attribution of conversions depends on, of advertiser contracts with a cpa term.
+
+    Made once from the stretches in force, then asked for many windows of local days, both ends inclusive.
+    """
+
+    def __init__(self, stretches: Sequence[InForce]) -> None:
+        self._agreed = sorted(
+            (part for stretch in stretches if (part := _attributed(stretch)) is not None),
+            key=lambda part: (part.key, part.first),
+        )
+
+    def fingerprint(self, first: date, last: date) -> str:
+        """SHA-256, as hex, of all that a conversion with a local date in the window can be attributed by.
+
+        That is contract, version, party, currency, zone, validation days, attribution, eligibility, overrides, and of each
+        cpa term its event, line items and days within the window. CPM terms, fees and names leave it as it is.
+        """
+        digest = hashlib.sha256(f"{first}/{last}".encode())
+        for part in self._agreed:
+            if part.inner_first <= first and last <= part.inner_last:
+                digest.update(part.filled)
+            elif part.first <= last and first <= part.last:
+                digest.update(_within(part, first, last))
+        return digest.hexdigest()
+
+    def longest_lookback(self, first: date, last: date) -> timedelta:
+        """The longest lookback of any kind and partner in the window; 0 where no conversion can be attributed."""
+        return max((p.longest_lookback for p in self._agreed if p.last >= first and p.first <= last), default=OFF)
+
+
+def terms_fingerprint(stretches: Sequence[InForce], first: date, last: date) -> str:
+    """``AttributionTerms(stretches).fingerprint(first, last)``, for one window."""
+    return AttributionTerms(stretches).fingerprint(first, last)
+
+
+class _Attributed(NamedTuple):
+    """One stretch with cpa terms, as bytes to be hashed.
+
+    ``first`` to ``last`` are days on which any of its terms may be in force, the inner days those on which all of them are:
+    a window within these needs no look at the terms one by one.
+    """
+
+    key: tuple[str, int]
+    first: date
+    last: date
+    inner_first: date
+    inner_last: date
+    agreed: bytes
+    terms: tuple[tuple[bytes, date, date], ...]
+    filled: bytes
+    longest_lookback: timedelta
+
+
+_FILLS = b"*"
+
+
+def _attributed(stretch: InForce) -> _Attributed | None:
+    contract = stretch.contract
+    attribution = contract.attribution
+    if contract.side != "advertiser" or attribution is None:
+        return None
+    terms = tuple(
+        (_hash([term.term_id, term.pricing.event, term.line_items]), *days)
+        for term in contract.terms
+        if isinstance(term.pricing, Cpa) and (days := _shared_days(stretch, term)) is not None
+    )
+    if not terms:
+        return None
+    agreed = _hash(
+        [
+            contract.contract_id,
+            stretch.version,
+            contract.party.id,
+            contract.currency,
+            contract.timezone,
+            contract.validation_days,
+            attribution.model_dump_json(),
+            contract.eligibility.model_dump_json() if contract.eligibility else None,
+            [override.model_dump_json() for override in contract.partner_overrides],
+        ]
+    )
+    lookbacks = [attribution.lookback, *(o.lookback for o in contract.partner_overrides if o.lookback and not o.excluded)]
+    return _Attributed(
+        key=(contract.contract_id, stretch.version),
+        first=min(first for _, first, _ in terms),
+        last=max(last for _, _, last in terms),
+        inner_first=max(first for _, first, _ in terms),
+        inner_last=min(last for _, _, last in terms),
+        agreed=agreed,
+        terms=terms,
+        filled=agreed + b"".join(term + _FILLS for term, _, _ in terms),
+        longest_lookback=max(lookback or OFF for pair in lookbacks for lookback in (pair.view, pair.click)),
+    )
+
+
+def _within(part: _Attributed, first: date, last: date) -> bytes:
+    meeting = [
+        term + (_FILLS if on <= first and last <= until else f"{max(on, first)}/{min(until, last)}".encode())
+        for term, on, until in part.terms
+        if on <= last and first <= until
+    ]
+    return part.agreed + b"".join(meeting) if meeting else b""
+
+
+def _hash(content: list[Any]) -> bytes:
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).digest()
+
+
+def _shared_days(stretch: InForce, term: Term) -> tuple[date, date] | None:
+    term_first, term_last = term_days(stretch.contract, term)
+    first, last = max(stretch.first, term_first), min(stretch.last or OPEN_END, term_last or OPEN_END)
+    return (first, last) if first <= last else None
+
+
+def _pricing_columns(term: Term) -> tuple[Any, ...]:
+    pricing = term.pricing
+    event = pricing.event if isinstance(pricing, Cpa) else None
+    billable_on = pricing.billable_on if isinstance(pricing, Cpm | Dcpm) else None
+    rate = pricing.rate if isinstance(pricing, Cpm) else None
+    fee = pricing.fee if isinstance(pricing, Cpa) else None
+    priced = (pricing.model, event, billable_on, rate)
+    if isinstance(fee, FlatFee):
+        return (*priced, fee.type, fee.amount, None, None, None)
+    if isinstance(fee, PercentFee):
+        return (*priced, fee.type, None, fee.rate, fee.minimum, fee.maximum)
+    return (*priced, None, None, None, None, None)
+
+
+def _document_columns(contract: Contract) -> tuple[Any, ...]:
+    attribution, eligibility = contract.attribution, contract.eligibility
+    return (
+        contract.validation_days,
+        attribution.model if attribution else None,
+        (attribution.lookback.view or OFF) if attribution else None,
+        (attribution.lookback.click or OFF) if attribution else None,
+        attribution.click_over_view if attribution else None,
+        attribution.view_basis if attribution else None,
+        eligibility.order_dedup_days if eligibility else None,
+        contract.payment_terms_days,
+        contract.withholding or 0,
+        contract.minimum_payout or 0,
+    )
+
+
+def _override_rows(contract: Contract, version: int) -> list[tuple[Any, ...]]:
+    return [
+        (
+            contract.contract_id,
+            version,
+            override.partner_id,
+            override.lookback.view if override.lookback else None,
+            override.lookback.click if override.lookback else None,
+            override.excluded,
+        )
+        for override in contract.partner_overrides
+    ]
+
+
+def _frame(rows: list[tuple[Any, ...]], schema: pl.Schema) -> pl.DataFrame:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
+    return pl.DataFrame(
+        [pl.Series(name, values, dtype) for (name, dtype), values in zip(schema.items(), columns, strict=True)]
+    )

@@ -1,0 +1,209 @@
+"""Partitions on disk: one immutable Parquet file per table and partition, written whole or not at all.
+
+    warehouse/<table>/<partition>/<sha256 of the content>.parquet
+
+A file is written under a temporary name, synced, checked against its table's rules and renamed to the hash of its bytes;
+only then can the catalogue make it live. A process that dies at any moment leaves the old partition live and at most a
+file that nobody lists, which the next ``sweep`` removes. The same rows in the same order give the same bytes, so a repeat
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from contracts_io.errors import WarehouseError
+from contracts_io.frames import TABLES
+
+ROW_GROUP_ROWS = 122_880
+_STAGING = ".staging"
+
+
+@dataclass(frozen=True)
+class PartitionFile:
+    """One file of the warehouse: ``inputs`` is the fingerprint of what it was made from, ``path`` is below the root."""
+
+    table: str
+    partition: str
+    path: str
+    sha256: str
+    rows: int
+    inputs: str
+
+
+class Listing(Protocol):
+    """What the warehouse asks of a catalogue (``store.catalogue.Catalogue``)."""
+
+    def live(self, table: str, partitions: Collection[str] | None = None) -> dict[str, PartitionFile]:
+        """The live files of a table by partition, ascending."""
+        ...
+
+    def publish(self, files: Iterable[PartitionFile]) -> list[PartitionFile]:
+        """Make files live in one transaction; gives those that were not."""
+        ...
+
+    def forget_removed(self, pinned: Collection[int]) -> None:
+        """Drop the entries of replaced files that no pinned snapshot needs."""
+        ...
+
+    def paths(self) -> set[str]:
+        """The path of every listed file."""
+        ...
+
+
+class Warehouse:
+    """The tables of one home."""
+
+    def __init__(self, root: Path, catalogue: Listing) -> None:
+        self._root = root
+        self.catalogue = catalogue
+
+    def write(self, table: str, partition: str, frame: pl.LazyFrame | pl.DataFrame, inputs: str = "") -> PartitionFile:
+        """Write a partition's rows, checked, under their final name; it becomes live by ``publish``.
+
+        ``inputs`` is the fingerprint of what the rows were made from. Raises WarehouseError where rows break the table's
+        rules or the disk does not take them; then nothing is left behind.
+        """
+        folder = self._root / table / partition
+        with self._temporary() as path:
+            self._sink(frame, path)
+            TABLES[table].check(pl.scan_parquet(path))
+            with path.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            rows = int(pl.scan_parquet(path).select(pl.len()).collect().item())
+            target = folder / f"{sha256}.parquet"
+            with _disk_errors(target):
+                folder.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+                _sync_folder(folder)
+        return PartitionFile(table, partition, str(target.relative_to(self._root)), sha256, rows, inputs)
+
+    @contextmanager
+    def staged(self, frame: pl.LazyFrame) -> Iterator[pl.LazyFrame]:
+        """The rows of ``frame``, calculated once and kept in a temporary file for as long as the block runs."""
+        with self._temporary() as path:
+            self._sink(frame, path)
+            yield pl.scan_parquet(path)
+
+    def publish(self, files: Iterable[PartitionFile]) -> list[PartitionFile]:
+        """Make the files live in one transaction; gives those that changed something."""
+        return self.catalogue.publish(files)
+
+    def read(
+        self, table: str, partitions: Collection[str] | None = None, unpublished: Iterable[PartitionFile] = ()
+    ) -> pl.LazyFrame:
+        """The live rows of a table, partitions in ascending order; none there: the table without rows.
+
+        A file in ``unpublished`` is read in place of the live one of its partition.
+        """
+        paths = [self._existing(file) for file in self._files(table, partitions, unpublished) if file.rows]
+        if not paths:
+            return TABLES[table].empty().lazy()
+        return pl.scan_parquet(paths)
+
+    def read_days(
+        self, table: str, days: Collection[str] | None = None, unpublished: Iterable[PartitionFile] = ()
+    ) -> pl.LazyFrame:
+        """The same for a daily table, with the ``delivery_day`` of each row as first column."""
+        frames = [
+            pl.scan_parquet(self._existing(file)).select(
+                pl.lit(date.fromisoformat(file.partition)).alias("delivery_day"), pl.all()
+            )
+            for file in self._files(table, days, unpublished)
+            if file.rows
+        ]
+        if not frames:
+            return pl.LazyFrame(schema={"delivery_day": pl.Date(), **TABLES[table].polars_schema})
+        return pl.concat(frames)
+
+    def rows(self, table: str, partition: str) -> int:
+        """The number of rows of a live partition, 0 where there is none."""
+        file = self.catalogue.live(table, [partition]).get(partition)
+        return file.rows if file else 0
+
+    def _files(
+        self, table: str, partitions: Collection[str] | None, unpublished: Iterable[PartitionFile]
+    ) -> list[PartitionFile]:
+        wanted = None if partitions is None else set(partitions)
+        files = self.catalogue.live(table, partitions)
+        for file in unpublished:
+            if file.table == table and (wanted is None or file.partition in wanted):
+                files[file.partition] = file
+        return [files[partition] for partition in sorted(files)]
+
+    def sweep(self, pinned: Collection[int]) -> None:
+        """Remove files that nobody lists, and replaced ones that no snapshot in ``pinned`` needs."""
+        self.catalogue.forget_removed(pinned)
+        listed = self.catalogue.paths()
+        shutil.rmtree(self._root / _STAGING, ignore_errors=True)
+        for path in self._root.glob("*/*/*.parquet"):
+            if str(path.relative_to(self._root)) not in listed:
+                path.unlink()
+
+    def _existing(self, file: PartitionFile) -> Path:
+        path = self._root / file.path
+        if not path.is_file():
+            raise WarehouseError(
+                "the file of a partition is gone",
+                where=str(path),
+                remedy=f"restore it from a backup, or run its days again to rebuild {file.table}",
+            )
+        return path
+
+    @contextmanager
+    def _temporary(self) -> Iterator[Path]:
+        folder = self._root / _STAGING
+        path = folder / f"{uuid.uuid4().hex}.parquet"
+        with _disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _sink(frame: pl.LazyFrame | pl.DataFrame, path: Path) -> None:
+        with _disk_errors(path):
+            frame.lazy().sink_parquet(
+                path,
+                compression="zstd",
+                compression_level=1,
+                row_group_size=ROW_GROUP_ROWS,
+                sync_on_close="all",
+            )
+
+
+def fingerprint(*parts: object) -> str:
+    """One hash over the texts of ``parts``, each kept apart: what a partition was made from."""
+    return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()
+
+
+@contextmanager
+def _disk_errors(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WarehouseError(
+            f"the disk did not take it ({error.strerror or error})",
+            where=str(place),
+            remedy="nothing was published; free space or mend the rights, then run the same command again",
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

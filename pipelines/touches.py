@@ -1,0 +1,40 @@
+"""Views and clicks of a household, ready to be looked up by attribution.
+
+A touch is an impression (a view) or a click of a known household that is valid traffic (spec 6.2). Whether a view counts
+only when it was viewable or completed is the contract's to say, so both marks are kept.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from contracts_io.frames import TABLES
+
+
+def touches(impressions: pl.LazyFrame, clicks: pl.LazyFrame) -> pl.LazyFrame:
+    """A delivery day's accepted impressions and clicks as table ``touches``: views, then clicks, in order of arrival."""
+    views = _usable(impressions).select(
+        "household_id",
+        pl.lit("view").alias("touch_kind"),
+        pl.col("impression_id").alias("touch_id"),
+        pl.col("event_time").alias("touch_time"),
+        "line_item_id",
+        "partner_id",
+        "viewable",
+        "completed",
+    )
+    clicked = _usable(clicks).select(
+        "household_id",
+        pl.lit("click").alias("touch_kind"),
+        pl.col("click_id").alias("touch_id"),
+        pl.col("event_time").alias("touch_time"),
+        "line_item_id",
+        "partner_id",
+        pl.lit(False).alias("viewable"),
+        pl.lit(False).alias("completed"),
+    )
+    return pl.concat([views, clicked]).select(TABLES["touches"].columns)
+
+
+def _usable(events: pl.LazyFrame) -> pl.LazyFrame:
+    return events.filter(pl.col("household_id").is_not_null(), pl.col("invalid_reason").is_null())

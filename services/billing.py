@@ -1,0 +1,169 @@
+"""The verbs of the house: run, backfill, close, export; each brings the tables up to date and gives what happened.
+
+Verbs hold the home's lock, so that two of them never write at once, and leave no file behind that nobody lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from contracts_io.calendar import Month, days_between
+from contracts_io.errors import AdledgerError, BooksError
+from contracts_io.formats.exports import EXPORTS, document_frames, projected
+from contracts_io.formats.tables import write_tables
+from contracts_io.home import Home
+from contracts_io.store.documents import already_closed
+from services.orchestrator import Orchestrator, orchestrated
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many steps of it are done, and how many there are."""
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did: ``feed_counts`` of its days, conversions by status, and the months whose drafts it renewed."""
+
+    days: list[date]
+    feed_counts: pl.DataFrame
+    statuses: dict[str, int]
+    months: list[Month]
+    failed: dict[date, AdledgerError] = field(default_factory=dict)
+
+
+def unseen(_what: str, _done: int, _of: int) -> None:
+    """Progress that is shown to nobody."""
+
+
+def run(home: Home, days: Sequence[date], progress: Progress = unseen) -> RunReport:
+    """Take in, attribute and rate delivery ``days``, then every month that they touch.
+
+    A day that fails stops neither the others nor what can be done without it; the report names it and its error.
+    """
+    failed: dict[date, AdledgerError] = {}
+    with _writing(home) as orchestrator:
+        for done, day in enumerate(days):
+            progress("taking in", done, len(days))
+            try:
+                orchestrator.run("take_in", day)
+            except AdledgerError as error:
+                failed[day] = error
+        progress("taking in", len(days), len(days))
+        taken = [day for day in days if day not in failed]
+        months = _bring_up_to_date(home, orchestrator, progress) if taken else []
+    here = [str(day) for day in taken]
+    statuses = home.warehouse.read("attributions", here).group_by("status").len().sort("status").collect()
+    counts = home.warehouse.read("feed_counts", here).collect()
+    return RunReport(taken, counts, dict(statuses.iter_rows()), months, failed)
+
+
+def close(home: Home, month: Month, issued_on: date, progress: Progress = unseen) -> None:
+    """Bring everything up to date, issue the month's documents and close it.
+
+    BooksError where the month is closed already or something stands against closing it; then nothing was issued.
+    """
+    if closed := home.books.closed_months().get(month):
+        raise already_closed(month, closed.closed_on)
+    with _writing(home) as orchestrator:
+        _bring_up_to_date(home, orchestrator, progress)
+        progress("closing", 0, 1)
+        config = {"ops": {"issue": {"config": {"issued_on": str(issued_on)}}}}
+        orchestrator.run("close_month", month.first, config)
+        progress("closing", 1, 1)
+
+
+def export(home: Home, month: Month, folder: Path, kind: str, *, draft: bool) -> dict[Path, int]:
+    """Write every table of spec 8.2 for a month to ``folder``; gives the rows of each file.
+
+    With ``draft`` the documents are the drafts as known now, numbered ``DRAFT-<contract_id>``; without it the month must be
+    closed. BooksError where it is open.
+    """
+    if not draft and month not in home.books.closed_months():
+        raise BooksError(
+            f"{month} is open: it has no issued documents",
+            remedy=f"export the drafts with --draft, or close the month with `adledger close {month}`",
+        )
+    documents = draft_documents(home, month) if draft else issued_documents(home, month)
+    tables = documents | event_tables(home, month)
+    ordered = {name: tables[name] for name in EXPORTS}
+    written = write_tables(folder, ordered, kind)
+    return dict(zip(written, (frame.height for frame in ordered.values()), strict=True))
+
+
+def issued_documents(home: Home, month: Month) -> dict[str, pl.DataFrame]:
+    """The month's issued documents, their lines and entries."""
+    books = home.books
+    return document_frames(books.invoices(month), books.payouts(month), books.journal(month))
+
+
+def draft_documents(home: Home, month: Month) -> dict[str, pl.DataFrame]:
+    """The month's documents as known now, numbered ``DRAFT-<contract_id>``, without dates."""
+    from assets.closing import compose  # noqa: PLC0415 - loads Dagster
+    from assets.upkeep import Upkeep  # noqa: PLC0415
+
+    upkeep = Upkeep(home)
+    if upkeep.stale_attributions() or month in upkeep.stale_months():
+        with _writing(home) as orchestrator:
+            _bring_up_to_date(home, orchestrator, unseen)
+    balances = home.books.balances(month)
+    documents = compose(home, month, upkeep, None, lambda _, contract_id: f"DRAFT-{contract_id}", balances)
+    return document_frames(documents.invoices, documents.payouts, [line for entry in documents.entries for line in entry])
+
+
+def event_tables(home: Home, month: Month) -> dict[str, pl.DataFrame]:
+    """The month's accruals, conversions by billing date, and feed tables by delivery day."""
+    delivery_days = [str(day) for day in days_between(month.first, month.last)]
+    billed_on = pl.coalesce("billing_date", pl.col("event_time").dt.date())
+    judged = (
+        home.warehouse.read("attributions").filter(billed_on.is_between(month.first, month.last)).collect(engine="streaming")
+    )
+    credits = home.warehouse.read("attribution_credits").join(
+        judged.lazy().select("conversion_id", "delivery_day"), on=["conversion_id", "delivery_day"], how="semi"
+    )
+    near = [str(m) for m in (month.previous, month, month.next)]
+    outcomes = home.warehouse.read("impression_outcomes", near).filter(
+        pl.col("delivery_day").is_between(month.first, month.last)
+    )
+    keys = list(EXPORTS["impression_outcomes"])[:-1]
+    accrued = home.warehouse.read("accruals", [str(month)])
+    accrual_keys = list(EXPORTS["accruals"])[:-2]
+    frames = {
+        "attributions": judged.lazy(),
+        "attribution_credits": credits,
+        "impression_outcomes": outcomes.group_by(keys).agg(pl.col("impressions").sum()),
+        "quarantine": home.warehouse.read("quarantine", delivery_days),
+        "feed_counts": home.warehouse.read("feed_counts", delivery_days),
+        "accruals": accrued.group_by(accrual_keys).agg(pl.col("units").sum(), pl.col("amount").sum()),
+    }
+    return {name: projected(name, frame.collect(engine="streaming")) for name, frame in frames.items()}
+
+
+@contextmanager
+def _writing(home: Home) -> Iterator[Orchestrator]:
+    with home.lock():
+        with orchestrated(home) as orchestrator:
+            yield orchestrator
+        home.sweep()
+
+
+def _bring_up_to_date(home: Home, orchestrator: Orchestrator, progress: Progress) -> list[Month]:
+    """Attribute and rate whatever is out of date; gives the months whose drafts were renewed."""
+    from assets.upkeep import Upkeep  # noqa: PLC0415 - loads Dagster, which the orchestrator has done
+
+    upkeep = Upkeep(home)
+    stale = upkeep.stale_attributions()
+    for done, day in enumerate(stale):
+        progress("attributing", done, len(stale))
+        orchestrator.run("attribute_day", date.fromisoformat(day))
+    progress("attributing", len(stale), len(stale))
+    months = upkeep.stale_months()
+    for done, month in enumerate(months):
+        progress("rating", done, len(months))
+        orchestrator.run("rate_month", month.first)
+    progress("rating", len(months), len(months))
+    return months

@@ -1,0 +1,89 @@
+"""Runs the jobs of ``assets.definitions`` in this process, on the Dagster instance that lives in the home.
+
+The command line and the Dagster UI run the same assets and write the same history: the instance is ``<home>/dagster``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+from contracts_io.errors import AdledgerError
+from contracts_io.home import Home
+
+INSTANCE_FOLDER = "dagster"
+COMMAND_TAG = "adledger/command"
+_INSTANCE_SETTINGS = """\
+# The Dagster instance of this home: run history, schedules and sensors. Nothing here says how money is made.
+telemetry: {enabled: false}
+concurrency: {runs: {max_concurrent_runs: 1}}
+run_monitoring: {enabled: true, max_runtime_seconds: 14400, free_slots_after_run_end_seconds: 60}
+"""
+
+
+def prepare_environment(home: Home) -> None:
+    """Name this home to Dagster: ``ADLEDGER_HOME``, ``DAGSTER_HOME``, and the settings of its instance."""
+    folder = (home.root / INSTANCE_FOLDER).resolve()
+    folder.mkdir(exist_ok=True)
+    settings = folder / "dagster.yaml"
+    if not settings.exists():
+        settings.write_text(_INSTANCE_SETTINGS, encoding="utf-8")
+    os.environ["ADLEDGER_HOME"] = str(home.root.resolve())
+    os.environ["DAGSTER_HOME"] = str(folder)
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+
+
+class Orchestrator:
+    """The jobs, ready to be run one after another; made by ``orchestrated``."""
+
+    def __init__(self, instance: Any, definitions: Any) -> None:
+        self._instance = instance
+        self._definitions = definitions
+
+    def run(self, job: str, partition: date, config: Mapping[str, Any] | None = None) -> None:
+        """Run ``job`` for the partition that begins on ``partition``; raises the AdledgerError that stopped it."""
+        resolved = self._definitions.resolve_job_def(job)
+        try:
+            resolved.execute_in_process(
+                partition_key=str(partition),
+                instance=self._instance,
+                run_config={**(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                tags={COMMAND_TAG: "yes"},
+                raise_on_error=True,
+            )
+        except Exception as error:
+            if ours := _ours(error):
+                raise ours from None
+            raise
+
+
+@contextmanager
+def orchestrated(home: Home) -> Iterator[Orchestrator]:
+    """The orchestrator of a home; runs that a killed command left behind are marked failed first."""
+    prepare_environment(home)
+    import dagster as dg  # noqa: PLC0415 - 0.7 s that commands without a run do not spend
+
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    from assets.definitions import defs  # noqa: PLC0415 - reads the environment set above
+
+    with dg.DagsterInstance.get() as instance:
+        interrupted = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={COMMAND_TAG: "yes"})
+        for run in instance.get_runs(interrupted):
+            instance.report_run_failed(run, "the process that ran it ended before it was done")
+        yield Orchestrator(instance, defs)
+
+
+def _ours(error: BaseException) -> AdledgerError | None:
+    """The AdledgerError that an exception is or was caused by."""
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:  # contexts may go round in a circle
+        if isinstance(current, AdledgerError):
+            return current
+        chain.append(current)
+        current = current.__cause__ or current.__context__
+    return None

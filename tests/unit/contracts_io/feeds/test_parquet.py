@@ -1,0 +1,137 @@
+"""Parquet: typed values become text without loss."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from contracts_io.calendar import INSTANT
+from contracts_io.errors import FeedError
+from contracts_io.feeds.columns import Reading
+from contracts_io.feeds.formats import read_file
+from contracts_io.feeds.landing import LandingFile
+from contracts_io.feeds.rows import FileRows
+from contracts_io.settings import ColumnMapping, FeedSettings
+
+
+def read(folder: Path, frame: pl.DataFrame, settings: FeedSettings | None = None) -> FileRows:
+    path = folder / "a.parquet"
+    frame.write_parquet(path)
+    return read_file(LandingFile(path.name, path, path.stat().st_size, ""), "impressions", settings or FeedSettings())
+
+
+def text_of(folder: Path, values: pl.Series, column: str = "cost") -> list[object]:
+    return read(folder, values.alias(column).to_frame()).raw.collect()[column].to_list()
+
+
+def test_rows_are_numbered_from_one(tmp_path: Path) -> None:
+    found = read(tmp_path, pl.DataFrame({"impression_id": ["a", "", None], "extra": [1, 2, 3]}))
+    assert found.raw.select("file", "row", "impression_id").collect().rows() == [
+        ("a.parquet", 1, "a"),
+        ("a.parquet", 2, None),
+        ("a.parquet", 3, None),
+    ]
+    assert (found.rows, found.unreadable.height) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (
+            pl.Series([0.1, 1e-7, 5.0, 1e16, 123456789.123456789, -0.5, None]),
+            "0.1 0.0000001 5 10000000000000000 123456789.12345679 -0.5",
+        ),
+        (pl.Series([0.1, 1e-7, 16777216.0], dtype=pl.Float32), "0.1 0.0000001 16777216"),
+        (pl.Series([float("nan"), float("inf")]), "NaN inf"),
+        (pl.Series(["1.100", "-0.000000000001", "100", "0"]).cast(pl.Decimal(38, 12)), "1.1 -0.000000000001 100 0"),
+        (pl.Series([10, 100], dtype=pl.Decimal(10, 0)), "10 100"),
+        (pl.Series([2**64 - 1], dtype=pl.UInt64), "18446744073709551615"),
+        (pl.Series([True, False]), "true false"),
+        (pl.Series(["x", "y", "x"], dtype=pl.Categorical), "x y x"),
+        (pl.Series([date(2026, 10, 5)]), "2026-10-05"),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", "")),
+)
+def test_every_type_has_one_text(tmp_path: Path, values: pl.Series, expected: str) -> None:
+    assert [text for text in text_of(tmp_path, values) if text is not None] == expected.split()
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_instants_of_any_unit_and_zone_are_instants(tmp_path: Path, unit: str) -> None:
+    local = pl.Series([datetime(2026, 10, 5, 12, 0, 0, 123000)], dtype=pl.Datetime(unit))  # type: ignore[arg-type]  # noqa: DTZ001
+    in_utc = read(tmp_path, local.alias("event_time").to_frame()).raw.collect()["event_time"]
+    assert in_utc.dtype == INSTANT
+    assert in_utc.to_list() == [datetime(2026, 10, 5, 12, 0, 0, 123000, tzinfo=UTC)]
+    zoned = local.dt.replace_time_zone("America/New_York").alias("event_time").to_frame()
+    assert read(tmp_path, zoned).raw.collect()["event_time"].to_list() == [
+        datetime(2026, 10, 5, 16, 0, 0, 123000, tzinfo=UTC)
+    ]
+
+
+def test_local_times_keep_their_text_where_a_zone_has_to_be_applied(tmp_path: Path) -> None:
+    mapped = FeedSettings(columns={"event_time": ColumnMapping(column="ts", reading=Reading(zone="Asia/Shanghai"))})
+    frame = pl.DataFrame({"ts": [datetime(2026, 10, 5, 12)]})  # noqa: DTZ001
+    assert read(tmp_path, frame, mapped).raw.collect()["event_time"].to_list() == ["2026-10-05T12:00:00.000000"]
+
+
+def test_a_timestamp_in_a_column_of_text_is_iso_8601(tmp_path: Path) -> None:
+    assert text_of(tmp_path, pl.Series([datetime(2026, 10, 5, tzinfo=UTC)]), "device_type") == [
+        "2026-10-05T00:00:00.000000Z"
+    ]
+
+
+def test_sixteen_bytes_are_a_uuid_unless_they_are_text(tmp_path: Path) -> None:
+    ids = [uuid.UUID(int=number * 2**120 + 0xFF) for number in (1, 255)]
+    assert text_of(tmp_path, pl.Series([*(one.bytes for one in ids), None]), "impression_id") == [*map(str, ids), None]
+    assert text_of(tmp_path, pl.Series([b"imp-104-00000001", "é".encode()]), "impression_id") == ["imp-104-00000001", "é"]
+
+
+@pytest.mark.parametrize(
+    "values", [pl.Series([b"\xff"]), pl.Series([[1]]), pl.Series([{"a": 1}])], ids=lambda s: str(s.dtype)
+)
+def test_a_column_that_cannot_be_text_is_refused(tmp_path: Path, values: pl.Series) -> None:
+    with pytest.raises(FeedError, match=r"column 'cost' \(.*\) cannot be read as impressions\.cost, a column of decimal"):
+        read(tmp_path, values.alias("cost").to_frame())
+
+
+def test_the_content_of_a_row_has_every_source_column(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "cost": [Decimal("1.10"), None],
+            "at": [datetime(2026, 10, 5, tzinfo=UTC), None],
+            "id": [b"\xff", b"a"],
+            "n": [float("nan"), 2.5],
+            "nested": [{"a": [1]}, None],
+        }
+    )
+    found = read(tmp_path, frame)
+    assert [json.loads(content) for content in found.contents([2, 1])["content"]] == [
+        {"cost": "1.10", "at": "2026-10-05T00:00:00+00:00", "id": "ff", "n": "nan", "nested": {"a": [1]}},
+        {"cost": None, "at": None, "id": "a", "n": 2.5, "nested": None},
+    ]
+
+
+def test_a_mapped_column_must_be_there(tmp_path: Path) -> None:
+    mapped = FeedSettings(columns={"cost": ColumnMapping(column="price")})
+    with pytest.raises(
+        FeedError, match=r"impressions\.cost is mapped to column 'price', which is not there; the columns are 'a', 'b'"
+    ):
+        read(tmp_path, pl.DataFrame({"a": [1], "b": [2]}), mapped)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "empty", "page"])
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "a.parquet"
+    pl.DataFrame({"impression_id": [f"{number:030}" for number in range(5000)]}).write_parquet(path)
+    whole = path.read_bytes()
+    broken = bytearray(whole)
+    broken[100:600] = b"\xff" * 500
+    path.write_bytes({"truncated": whole[:-10], "text": b"impression_id\n1\n", "empty": b"", "page": bytes(broken)}[damage])
+    with pytest.raises(FeedError, match=r"a\.parquet: cannot be opened"):
+        read_file(LandingFile(path.name, path, path.stat().st_size, ""), "impressions", FeedSettings())
