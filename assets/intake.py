@@ -60,7 +60,6 @@ LANDING_SPECS = [
 
 _DAY_TABLES = {
     **{feed: [f"landing_{feed}"] for feed in FEED_NAMES},
-    **{f"{feed}_repeated": [f"landing_{feed}"] for feed in FEED_NAMES},
     **{table: [f"landing_{feed}" for feed in FEED_NAMES] for table in ("quarantine", "feed_counts", "delivered_files")},
     "conversion_states": ["landing_conversions", "landing_conversion_adjustments"],
 }

@@ -67,9 +67,13 @@ class Table:
         """The table without rows."""
         return pl.DataFrame(schema=self.polars_schema)
 
-    def check(self, frame: pl.LazyFrame) -> None:
-        """Raise WarehouseError naming rule, column and a value, where a row or the shape breaks the table's schema."""
-        with config_context(validation_depth=ValidationDepth.SCHEMA_AND_DATA):
+    def check(self, frame: pl.LazyFrame, *, has_rows: bool = True) -> None:
+        """Raise WarehouseError naming rule, column and a value, where a row or the shape breaks the table's schema.
+
+        Of a frame that is known to have no rows only the shape is checked.
+        """
+        depth = ValidationDepth.SCHEMA_AND_DATA if has_rows else ValidationDepth.SCHEMA_ONLY
+        with config_context(validation_depth=depth):
             try:
                 self.schema.validate(frame, lazy=True)
             except SchemaErrors as error:

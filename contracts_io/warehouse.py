@@ -78,10 +78,11 @@ class Warehouse:
         folder = self._root / table / partition
         with self._temporary() as path:
             self._sink(frame, path)
-            TABLES[table].check(pl.scan_parquet(path))
+            written = pl.scan_parquet(path)
+            rows = int(written.select(pl.len()).collect().item())
+            TABLES[table].check(written, has_rows=rows > 0)
             with path.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            rows = int(pl.scan_parquet(path).select(pl.len()).collect().item())
             target = folder / f"{sha256}.parquet"
             with _disk_errors(target):
                 folder.mkdir(parents=True, exist_ok=True)

@@ -156,11 +156,10 @@ def _bring_up_to_date(home: Home, orchestrator: Orchestrator, progress: Progress
     from assets.upkeep import Upkeep  # noqa: PLC0415 - loads Dagster, which the orchestrator has done
 
     upkeep = Upkeep(home)
-    stale = upkeep.stale_attributions()
-    for done, day in enumerate(stale):
-        progress("attributing", done, len(stale))
-        orchestrator.run("attribute_day", date.fromisoformat(day))
-    progress("attributing", len(stale), len(stale))
+    if stale := upkeep.stale_attributions():
+        progress("attributing", 0, len(stale))
+        orchestrator.run("attribute_day", date.fromisoformat(stale[-1]))  # the last one, and every one before it
+        progress("attributing", len(stale), len(stale))
     months = upkeep.stale_months()
     for done, month in enumerate(months):
         progress("rating", done, len(months))

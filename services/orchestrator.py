@@ -22,6 +22,8 @@ _INSTANCE_SETTINGS = """\
 telemetry: {enabled: false}
 concurrency: {runs: {max_concurrent_runs: 1}}
 run_monitoring: {enabled: true, max_runtime_seconds: 14400, free_slots_after_run_end_seconds: 60}
+# What assets have to say is in their events; capturing their output would start two processes a step.
+compute_logs: {module: dagster._core.storage.noop_compute_log_manager, class: NoOpComputeLogManager}
 """
 
 
@@ -34,7 +36,6 @@ def prepare_environment(home: Home) -> None:
         settings.write_text(_INSTANCE_SETTINGS, encoding="utf-8")
     os.environ["ADLEDGER_HOME"] = str(home.root.resolve())
     os.environ["DAGSTER_HOME"] = str(folder)
-    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
 
 
 class Orchestrator:
