@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from contracts_io.calendar import Month, days_between
-from contracts_io.errors import AdledgerError, BooksError
+from contracts_io.errors import AdledgerError, BooksError, FeedError
 from contracts_io.formats.exports import EXPORTS, document_frames, projected
 from contracts_io.formats.tables import write_tables
 from contracts_io.home import Home
@@ -60,6 +60,26 @@ def run(home: Home, days: Sequence[date], progress: Progress = unseen) -> RunRep
     statuses = home.warehouse.read("attributions", here).group_by("status").len().sort("status").collect()
     counts = home.warehouse.read("feed_counts", here).collect()
     return RunReport(taken, counts, dict(statuses.iter_rows()), months, failed)
+
+
+def refuse_future(days: Sequence[date], today: date) -> None:
+    """FeedError where a delivery day has not begun yet on ``today`` (UTC)."""
+    if later := [day for day in days if day > today]:
+        raise FeedError(
+            f"the delivery day {later[0]} has not begun: today is {today} in UTC",
+            where=f"delivery day {later[0]}",
+            remedy=f"run days up to {today}",
+        )
+
+
+def some_days_failed(report: RunReport) -> FeedError:
+    """What to say of a backfill in which days failed: each with its error."""
+    of = len(report.days) + len(report.failed)
+    return FeedError(
+        f"{len(report.failed)} of {of} delivery days failed, the others are in:"
+        + "".join(f"\n  - {day}: {error}" for day, error in report.failed.items()),
+        remedy="put them right, then run the same command again",
+    )
 
 
 def close(home: Home, month: Month, issued_on: date, progress: Progress = unseen) -> None:
@@ -153,14 +173,16 @@ def _writing(home: Home) -> Iterator[Orchestrator]:
 
 def _bring_up_to_date(home: Home, orchestrator: Orchestrator, progress: Progress) -> list[Month]:
     """Attribute and rate whatever is out of date; gives the months whose drafts were renewed."""
-    from assets.upkeep import Upkeep  # noqa: PLC0415 - loads Dagster, which the orchestrator has done
+    from assets.partitions import monthly  # noqa: PLC0415 - loads Dagster, which the orchestrator has done
+    from assets.upkeep import Upkeep  # noqa: PLC0415
 
     upkeep = Upkeep(home)
     if stale := upkeep.stale_attributions():
         progress("attributing", 0, len(stale))
         orchestrator.run("attribute_day", date.fromisoformat(stale[-1]))  # the last one, and every one before it
         progress("attributing", len(stale), len(stale))
-    months = upkeep.stale_months()
+    # A month so far ahead that Dagster has no partition for it yet is drafted when it comes nearer.
+    months = [month for month in upkeep.stale_months() if monthly.has_partition_key(str(month.first))]
     for done, month in enumerate(months):
         progress("rating", done, len(months))
         orchestrator.run("rate_month", month.first)

@@ -5,14 +5,16 @@ The command line and the Dagster UI run the same assets and write the same histo
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
-from contracts_io.errors import AdledgerError
+from contracts_io.errors import AdledgerError, HomeError
 from contracts_io.home import Home
 
 INSTANCE_FOLDER = "dagster"
@@ -76,6 +78,17 @@ def orchestrated(home: Home) -> Iterator[Orchestrator]:
         for run in instance.get_runs(interrupted):
             instance.report_run_failed(run, "the process that ran it ended before it was done")
         yield Orchestrator(instance, defs)
+
+
+def serve_ui(home: Home, host: str, port: int) -> None:
+    """Become the Dagster UI and daemon on this home; does not return. HomeError where the UI is not installed."""
+    if importlib.util.find_spec("dagster_webserver") is None:
+        raise HomeError("the Dagster UI is not installed", remedy="pip install 'adledger[ui]', or `make setup`")
+    prepare_environment(home)
+    if days := sorted([*home.days_delivered(), *home.days_run()]):
+        os.environ["ADLEDGER_FIRST_DAY"] = str(days[0].replace(day=1))
+    place = ["--host", host, "--port", str(port)]
+    os.execv(sys.executable, [sys.executable, "-m", "dagster", "dev", "-m", "assets.definitions", *place])
 
 
 def _ours(error: BaseException) -> AdledgerError | None:

@@ -1,0 +1,38 @@
+# The same commands by hand, before a commit and in CI. Needs Python 3.11 or later with venv and pip; nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_HOME ?= demo-home
+
+.PHONY: help setup demo test check bench lock clean
+help:            ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+setup: $(VENV)/.ready    ## the virtual environment with the locked dependencies and the adledger command
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q contracts_io pipelines assets services
+	@touch $@
+
+demo: setup      ## a sample month in $(DEMO_HOME), run and closed
+	@rm -rf $(DEMO_HOME)
+	@$(BIN)/adledger demo --home $(DEMO_HOME)
+
+test: setup      ## lint, types and every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: setup     ## the night against plain SQL, a small size (sizes are arguments: see docs/benchmarks.md)
+	$(BIN)/python benchmarks/night.py
+
+lock: setup      ## renew requirements.lock from pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+		--extra ui --extra dev --output-file requirements.lock pyproject.toml
+
+clean:           ## remove the virtual environment and the demo
+	rm -rf $(VENV) $(DEMO_HOME)

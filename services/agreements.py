@@ -1,0 +1,136 @@
+"""What people do with contracts: bring documents in, decide on them, look at them.
+
+Files are read and checked all together, so that one import reports every problem of every file and stores all or none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+from contracts_io.admission import ImportRefusedError
+from contracts_io.contract import Contract, ContractDocumentError, canonical_json, parse_document
+from contracts_io.errors import ContractError
+from contracts_io.home import Home
+from contracts_io.lifecycle import StoredVersion
+from contracts_io.store.contracts import Decision, Imported
+from services import show
+
+
+def import_files(home: Home, files: Sequence[Path], *, by: str, at: datetime, retroactive: bool) -> list[Imported]:
+    """Submit the documents in ``files``; ContractError with the problems of all of them, then nothing is stored."""
+    require_role(home.settings.roles.submit, by, "submit contracts")
+    documents: list[tuple[str, Contract]] = []
+    refused: list[ContractError] = []
+    for file in files:
+        try:
+            documents.append((str(file), parse_document(_text(file), name=str(file))))
+        except ContractError as error:
+            refused.append(error)
+    if refused:
+        raise _together(refused)
+    return home.contracts.import_documents(
+        documents, by=by, at=at, retroactive=retroactive, closed_through=home.closed_through()
+    )
+
+
+def approve(home: Home, contract_id: str, version: int | None, *, by: str, at: datetime) -> Decision:
+    """Approve a submitted version, as somebody who may."""
+    require_role(home.settings.roles.approve, by, "approve contracts")
+    return home.contracts.approve(contract_id, version, by=by, at=at)
+
+
+def reject(home: Home, contract_id: str, version: int | None, *, by: str, at: datetime, reason: str) -> Decision:
+    """Reject a submitted version, as somebody who may."""
+    require_role(home.settings.roles.approve, by, "reject contracts")
+    return home.contracts.reject(contract_id, version, by=by, at=at, reason=reason)
+
+
+def require_role(allowed: Sequence[str] | None, user: str | None, what: str) -> None:
+    """ContractError where ``[roles]`` names who may do something and ``user`` is not among them."""
+    if allowed is None or user in allowed:
+        return
+    who = f"{user} may not" if user else "say with --by who wants to"
+    raise ContractError(
+        f"{who} {what}; those who may are {', '.join(allowed) or 'nobody'}",
+        where="[roles] in adledger.toml",
+        remedy="ask one of them, or have the settings changed",
+    )
+
+
+def show_list(home: Home, on: date, *, json_output: bool) -> None:
+    """Print every contract with its party, dates and state."""
+    contracts = home.contracts.list_contracts(on=on)
+    if json_output:
+        show.as_json([contract._asdict() for contract in contracts])
+        return
+    rows = [
+        (
+            c.contract_id,
+            c.side,
+            f"{c.party_name} ({c.party_id})",
+            c.currency,
+            c.timezone,
+            c.starts_on,
+            c.ends_on or "open",
+            f"{c.state} v{c.version}",
+            f"v{c.version_in_force}" if c.version_in_force else "none",
+        )
+        for c in contracts
+    ]
+    columns = ["contract", "side", "party", "currency", "time zone", "from", "to", "latest", f"in force {on}"]
+    show.console().print(show.table(f"{len(rows)} contracts", columns, rows))
+    if not rows:
+        show.console().print("none yet: adledger contract import FILE... --by USER")
+
+
+def show_contract(home: Home, contract_id: str, version: int | None, *, json_output: bool) -> None:
+    """Print the versions of a contract and the document of one of them, by default the latest."""
+    versions = home.contracts.versions(contract_id)
+    chosen = _version(versions, contract_id, version)
+    document = json.loads(canonical_json(chosen.contract))
+    if json_output:
+        shown = [v._asdict() | {"contract": v.contract.contract_id} for v in versions]
+        show.as_json({"versions": shown, "version": chosen.version, "document": document})
+        return
+    out = show.console()
+    rows = [
+        (v.version, v.state, v.contract.effective_from, v.submitted_by, v.decided_by, v.reason, v.content_hash[:12])
+        for v in versions
+    ]
+    columns = ["version", "state", "effective from", "submitted by", "decided by", "reason", "content"]
+    out.print(show.table(contract_id, columns, rows))
+    out.print(f"document of version {chosen.version}:", style="bold")
+    out.print(json.dumps(document, ensure_ascii=False, indent=2), markup=False, soft_wrap=True)
+
+
+def _version(versions: Sequence[StoredVersion], contract_id: str, version: int | None) -> StoredVersion:
+    if version is None:
+        return versions[-1]
+    for stored in versions:
+        if stored.version == version:
+            return stored
+    raise ContractError(
+        f"there is no version {version}", where=f"contract {contract_id}", remedy=f"the latest is {versions[-1].version}"
+    )
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ContractError("is not UTF-8 text", where=str(file), remedy="save the document as UTF-8") from None
+    except OSError as error:
+        raise ContractError(
+            f"cannot be read: {error.strerror}", where=str(file), remedy="name a file that is there"
+        ) from None
+
+
+def _together(refused: Sequence[ContractError]) -> ContractError:
+    if len(refused) == 1:
+        return refused[0]
+    if all(isinstance(error, ContractDocumentError) for error in refused):
+        return ImportRefusedError([error for error in refused if isinstance(error, ContractDocumentError)])
+    return ContractError("\n".join(str(error) for error in refused))

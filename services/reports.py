@@ -1,0 +1,176 @@
+"""What happened, as tables a finance person likes to read, or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from contracts_io.calendar import Month
+from contracts_io.home import Home
+from contracts_io.money import minor_to_decimal
+from services import show
+from services.billing import RunReport
+from services.status import Status
+
+_FEED_COLUMNS = ["read", "accepted", "duplicate", "quarantined"]
+
+
+def print_run(home: Home, report: RunReport) -> None:
+    """Rows per feed, conversions by status, drafts of the months."""
+    out = show.console()
+    out.print(_feeds_table(report))
+    statuses = sorted(report.statuses.items(), key=lambda item: -item[1])
+    out.print(show.table("Conversions", ["status", "conversions"], statuses, numbers=["conversions"]))
+    rows = [row for month in report.months for row in _draft_rows(home, month)]
+    if rows:
+        columns = ["month", "", "documents", "currency", "total"]
+        out.print(show.table("Drafts", columns, rows, numbers=["documents", "total"]))
+
+
+def run_as_json(home: Home, report: RunReport) -> dict[str, Any]:
+    """The same as data."""
+    return {
+        "days": report.days,
+        "feeds": {feed: dict(zip(_FEED_COLUMNS, counts, strict=True)) for feed, *counts in _feed_rows(report)},
+        "conversions": report.statuses,
+        "months": [str(month) for month in report.months],
+        "drafts": [
+            dict(zip(["month", "kind", "documents", "currency", "total"], row, strict=True))
+            for month in report.months
+            for row in _draft_rows(home, month)
+        ],
+        "failed": {str(day): str(error) for day, error in report.failed.items()},
+    }
+
+
+def print_documents(home: Home, month: Month) -> None:
+    """The issued documents of a month with their totals."""
+    out = show.console()
+    invoices = home.books.invoices(month)
+    rows: list[tuple[Any, ...]] = [
+        (d.number, d.contract_id, d.party_id, len(lines), d.due_on, d.currency, show.money(_decimal(d, "total"), d.currency))
+        for d, lines in invoices
+    ]
+    columns = ["invoice", "contract", "advertiser", "lines", "due", "currency", "total"]
+    out.print(show.table(f"Invoices {month}", columns, rows, numbers=["lines", "total"]))
+    _print_totals(out, [(d.currency, _decimal(d, "total")) for d, _ in invoices])
+    payouts = home.books.payouts(month)
+    rows = [
+        (
+            d.number,
+            d.contract_id,
+            d.partner_id,
+            len(lines),
+            d.currency,
+            show.money(_decimal(d, "earnings"), d.currency),
+            show.money(_decimal(d, "payable"), d.currency),
+            show.money(_decimal(d, "carried_forward"), d.currency),
+        )
+        for d, lines in payouts
+    ]
+    amounts = ["earnings", "payable", "carried forward"]
+    columns = ["statement", "contract", "partner", "lines", "currency", *amounts]
+    out.print(show.table(f"Payouts {month}", columns, rows, numbers=["lines", *amounts]))
+    _print_totals(out, [(d.currency, _decimal(d, "payable")) for d, _ in payouts])
+
+
+def documents_as_json(home: Home, month: Month) -> dict[str, Any]:
+    """The same as data."""
+    return {
+        "month": str(month),
+        "invoices": [
+            {"number": d.number, "contract_id": d.contract_id, "currency": d.currency, "total": _decimal(d, "total")}
+            for d, _ in home.books.invoices(month)
+        ],
+        "payouts": [
+            {"number": d.number, "contract_id": d.contract_id, "currency": d.currency, "payable": _decimal(d, "payable")}
+            for d, _ in home.books.payouts(month)
+        ],
+    }
+
+
+def print_status(home: Home, found: Status) -> None:
+    """A home at a glance."""
+    out = show.console()
+    out.print(f"home {home.root}", style="bold", markup=False)
+    out.print(f"contracts  {found.contracts.get('approved', 0)} approved, {len(found.waiting)} waiting for approval")
+    if found.days_in:
+        out.print(f"days       {found.days_in[0]} to {found.days_in[-1]}: {len(found.days_in)} in" + _rest(found))
+        out.print(f"quarantine {found.quarantined:,} rows")
+    else:
+        out.print("days       none in" + _rest(found))
+    rows = [
+        (
+            str(m.month),
+            f"closed {m.closed_on}" if m.closed_on else "open, drafts out of date" if m.is_stale else "open",
+            m.documents,
+            _amounts(m.invoices),
+            _amounts(m.payouts),
+            "; ".join(m.against) or ("" if m.closed_on else "can be closed"),
+        )
+        for m in found.months
+    ]
+    if rows:
+        columns = ["month", "state", "documents", "invoices", "payouts", "close"]
+        out.print(show.table("Months", columns, rows, numbers=["documents", "invoices", "payouts"]))
+    if found.next_steps:
+        out.print("Next", style="bold")
+        for step in found.next_steps:
+            out.print(f"  {step}", markup=False)
+
+
+def status_as_json(found: Status) -> None:
+    """The same as data."""
+    show.as_json({**asdict(found), "months": [asdict(m) | {"month": str(m.month)} for m in found.months]})
+
+
+def _rest(found: Status) -> str:
+    parts = [
+        f", {len(found.days_waiting)} delivered and not in" if found.days_waiting else "",
+        f", {len(found.days_missing)} missing ({', '.join(str(day) for day in found.days_missing[:3])})"
+        if found.days_missing
+        else "",
+    ]
+    return "".join(parts)
+
+
+def _feeds_table(report: RunReport) -> Any:
+    days = report.days
+    title = f"Rows of {days[0]}" if len(days) == 1 else f"Rows of {len(days)} delivery days, {days[0]} to {days[-1]}"
+    return show.table(title, ["feed", *_FEED_COLUMNS], _feed_rows(report), numbers=_FEED_COLUMNS)
+
+
+def _feed_rows(report: RunReport) -> list[tuple[Any, ...]]:
+    sums = report.feed_counts.group_by("feed", maintain_order=True).sum().select("feed", *_FEED_COLUMNS)
+    return sums.rows()
+
+
+def _draft_rows(home: Home, month: Month) -> list[tuple[str, str, int, str, str]]:
+    rows = []
+    for table, kind, amount in (("draft_invoices", "invoices", "total"), ("draft_payouts", "payouts", "earnings")):
+        drafts = home.warehouse.read(table, [str(month)]).collect()
+        sums = drafts.group_by("currency").agg(pl.col(amount).sum(), pl.len().alias("documents")).sort("currency")
+        rows += [
+            (str(month), kind, count, currency, show.money(total, currency)) for currency, total, count in sums.iter_rows()
+        ]
+    return rows
+
+
+def _decimal(document: Any, amount: str) -> Decimal:
+    return minor_to_decimal(getattr(document, f"{amount}_minor"), document.currency)
+
+
+def _print_totals(out: Any, amounts: Sequence[tuple[str, Decimal]]) -> None:
+    sums: dict[str, Decimal] = {}
+    for currency, amount in amounts:
+        sums[currency] = sums.get(currency, Decimal(0)) + amount
+    for currency in sorted(sums):
+        out.print(f"  total {currency} {show.money(sums[currency], currency)}", style="bold")
+
+
+def _amounts(sums: Mapping[str, str]) -> str:
+    return ", ".join(f"{currency} {show.money(Decimal(total), currency)}" for currency, total in sums.items())

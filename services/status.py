@@ -1,0 +1,145 @@
+"""What stands where: which days are in, which months are open, what is missing, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from assets.closing import reasons_against_close
+from assets.upkeep import Upkeep
+from contracts_io.calendar import Month, days_between
+from contracts_io.home import Home
+from contracts_io.lifecycle import State
+from contracts_io.money import minor_to_decimal
+
+
+@dataclass(frozen=True)
+class MonthStatus:
+    """A month that something was delivered for.
+
+    ``invoices`` and ``payouts`` are sums by currency: of issued documents where it is closed, else of the drafts; ``against``
+    says what stands against closing it; ``is_stale`` that its drafts are older than its data or contracts.
+    """
+
+    month: Month
+    closed_on: date | None
+    documents: int
+    invoices: Mapping[str, str]
+    payouts: Mapping[str, str]
+    against: Sequence[str]
+    is_stale: bool
+
+
+@dataclass(frozen=True)
+class Status:
+    """One look at a home."""
+
+    contracts: Mapping[str, int]
+    waiting: Sequence[str]
+    days_in: Sequence[date]
+    days_waiting: Sequence[date]
+    days_missing: Sequence[date]
+    months: Sequence[MonthStatus]
+    quarantined: int
+    next_steps: Sequence[str]
+
+
+def status(home: Home, today: date) -> Status:
+    """The state of the home on ``today``; reads only."""
+    contracts = home.contracts.list_contracts(on=today)
+    by_state = {state.value: sum(c.state == state for c in contracts) for state in State if state is not State.DRAFT}
+    waiting = [c.contract_id for c in contracts if c.state is State.SUBMITTED]
+    days_in = home.days_run()
+    delivered = [day for day in home.days_delivered() if day not in set(days_in)]
+    span = sorted({*days_in, *delivered})
+    missing = [day for day in days_between(span[0], span[-1]) if day not in set(span)] if span else []
+    upkeep = Upkeep(home)
+    months = [found for month in upkeep.months() if (found := _month(home, month, upkeep))]
+    quarantined = home.warehouse.read("feed_counts").select(pl.col("quarantined").sum()).collect().item()
+    return Status(
+        contracts=by_state,
+        waiting=waiting,
+        days_in=days_in,
+        days_waiting=delivered,
+        days_missing=missing,
+        months=months,
+        quarantined=int(quarantined),
+        next_steps=_next_steps(by_state, waiting, days_in, delivered, missing, months),
+    )
+
+
+def _month(home: Home, month: Month, upkeep: Upkeep) -> MonthStatus | None:
+    """None for an open month in which nothing is to be issued."""
+    closed = home.books.closed_months().get(month)
+    if closed:
+        invoices = [(d.currency, d.total_minor) for d, _ in home.books.invoices(month)]
+        payouts = [(d.currency, d.payable_minor) for d, _ in home.books.payouts(month)]
+        return MonthStatus(
+            month,
+            closed.closed_on,
+            len(invoices) + len(payouts),
+            _minor_sums(invoices),
+            _minor_sums(payouts),
+            against=(),
+            is_stale=False,
+        )
+    invoiced = home.warehouse.read("draft_invoices", [str(month)]).collect()
+    paid = home.warehouse.read("draft_payouts", [str(month)]).collect()
+    is_stale = month in upkeep.stale_months()
+    if invoiced.is_empty() and paid.is_empty() and not is_stale:
+        return None
+    return MonthStatus(
+        month,
+        None,
+        invoiced.height + paid.height,
+        _sums(invoiced, "total"),
+        _sums(paid, "earnings"),
+        reasons_against_close(home, month, upkeep),
+        is_stale,
+    )
+
+
+def _next_steps(
+    contracts: Mapping[str, int],
+    waiting: Sequence[str],
+    days_in: Sequence[date],
+    delivered: Sequence[date],
+    missing: Sequence[date],
+    months: Sequence[MonthStatus],
+) -> list[str]:
+    steps = []
+    if not sum(contracts.values()):
+        steps.append("import contracts: adledger contract import FILE... --by USER")
+    if waiting:
+        steps.append(f"have a colleague approve: adledger contract approve {waiting[0]} --by USER")
+    if delivered:
+        whole = f"run {delivered[0]}" if len(delivered) == 1 else f"backfill {delivered[0]} {delivered[-1]}"
+        steps.append(f"take in what was delivered: adledger {whole}")
+    elif not days_in:
+        steps.append("deliver files under landing/<feed>/<day>/, then: adledger run DAY")
+    if missing:
+        steps.append(f"ask for the delivery of {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""))
+    if closable := [found.month for found in months if not found.closed_on and not found.against]:
+        steps.append(f"close the month: adledger close {closable[0]}")
+    if stale := [found.month for found in months if found.is_stale]:
+        steps.append(f"renew the drafts of {stale[0]}: adledger export {stale[0]} --draft --to DIR, or the next run")
+    if closed := [found.month for found in months if found.closed_on]:
+        steps.append(f"hand out the documents: adledger export {closed[-1]} --to DIR")
+    return steps
+
+
+def _sums(frame: pl.DataFrame, amount: str) -> dict[str, str]:
+    return {
+        currency: str(total)
+        for currency, total in frame.group_by("currency").agg(pl.col(amount).sum()).sort("currency").iter_rows()
+    }
+
+
+def _minor_sums(amounts: Sequence[tuple[str, int]]) -> dict[str, str]:
+    sums: dict[str, int] = {}
+    for currency, minor in amounts:
+        sums[currency] = sums.get(currency, 0) + minor
+    return {currency: str(minor_to_decimal(sums[currency], currency)) for currency in sorted(sums)}

@@ -1,0 +1,231 @@
+"""What was delivered and agreed makes the tables; the order, the number and the moment of runs do not."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from small_world import (
+    ADVERTISER,
+    DAYS,
+    PARTNER,
+    accepted,
+    agree,
+    catalogue_rows,
+    close,
+    deliver,
+    exported,
+    live,
+    make_home,
+    run,
+    small_world,
+    statuses,
+    warehouse_files,
+)
+
+from contracts_io.errors import BooksError
+from contracts_io.home import Home
+from services import billing
+
+OCT28, OCT29, OCT30, OCT31, NOV1, NOV2 = DAYS
+
+
+@pytest.fixture(scope="module")
+def ascending(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The small world run in order of days; tests that change it take a copy."""
+    home = make_home(tmp_path_factory.mktemp("ascending") / "home")
+    run(home, *DAYS)
+    return home
+
+
+@pytest.fixture(scope="module")
+def closed(ascending: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Every exported table of the small world, run in order of days and closed."""
+    folder = tmp_path_factory.mktemp("closed")
+    shutil.copytree(ascending.root, folder / "home")
+    home = Home.open(folder / "home")
+    close(home)
+    return exported(home, folder / "exports")
+
+
+def test_the_small_world_comes_to_what_was_worked_out_by_hand(closed: dict[str, bytes]) -> None:
+    invoice = closed["2026-10/invoices.csv"].decode().splitlines()
+    assert invoice[1:] == ["INV-2026-000001,invoice,acme-1,1,acme,2026-10,USD,2026-11-20,2026-12-20,72.34,0,72.34,"]
+    payout = closed["2026-10/payouts.csv"].decode().splitlines()
+    assert payout[1:] == ["PAY-2026-000001,pub,pub-1,2026-10,USD,40,0,0,40,0"]
+    draft = closed["2026-11/invoices.csv"].decode().splitlines()
+    # ten impressions at 2.00, less the one of 03:30 UTC, which is October's in New York; purchases of 1.50 and 2.50 at 10%
+    assert draft[1:] == ["DRAFT-acme-1,invoice,acme-1,1,acme,2026-11,USD,,,20.4,0,20.4,"]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        pytest.param(DAYS[::-1], id="descending"),
+        pytest.param([OCT31, OCT29, NOV2, OCT28, NOV1, OCT30], id="shuffled"),
+        pytest.param([NOV1, NOV1, OCT30, OCT28, OCT31, OCT28, NOV2, OCT29, OCT30], id="shuffled, some twice"),
+    ],
+)
+def test_any_order_of_days_in_one_backfill_gives_the_same_tables(
+    order: list[date], ascending: Home, closed: dict[str, bytes], tmp_path: Path
+) -> None:
+    home = make_home(tmp_path / "home")
+    run(home, *order)
+    assert live(home) == live(ascending)
+    assert {file: row for *_, file, row in _live_rows(home)} == {file: row for *_, file, row in _live_rows(ascending)}
+    close(home)
+    assert exported(home, tmp_path / "exports") == closed
+
+
+def test_days_run_one_by_one_in_any_order_give_the_same_tables(
+    ascending: Home, closed: dict[str, bytes], tmp_path: Path
+) -> None:
+    home = make_home(tmp_path / "home")
+    for day in (NOV1, OCT28, OCT31, OCT30, NOV2, OCT29):
+        run(home, day)
+    assert live(home) == live(ascending)
+    close(home)
+    assert exported(home, tmp_path / "exports") == closed
+
+
+def _live_rows(home: Home) -> list[tuple[str, tuple[object, ...]]]:
+    """What the catalogue says of each live file, less its row id and snapshots."""
+    return [(row[3], (row[1], row[2], row[4], row[5], row[6])) for row in catalogue_rows(home) if row[-1] is None]
+
+
+def test_running_a_day_again_changes_no_file_and_no_row_of_the_catalogue(
+    ascending: Home, copy_of: Callable[[Home], Home]
+) -> None:
+    home = copy_of(ascending)
+    files, rows = warehouse_files(home), catalogue_rows(home)
+    run(home, OCT29)
+    assert warehouse_files(home) == files
+    assert catalogue_rows(home) == rows
+
+
+def test_a_backfill_again_changes_no_file_and_no_row_of_the_catalogue_even_after_a_close(
+    ascending: Home, copy_of: Callable[[Home], Home]
+) -> None:
+    home = copy_of(ascending)
+    close(home)
+    files, rows = warehouse_files(home), catalogue_rows(home)
+    run(home, *DAYS)
+    assert warehouse_files(home) == files
+    assert catalogue_rows(home) == rows
+
+
+def test_closing_a_month_again_is_refused_and_issues_nothing(
+    ascending: Home, closed: dict[str, bytes], copy_of: Callable[[Home], Home], tmp_path: Path
+) -> None:
+    home = copy_of(ascending)
+    close(home)
+    with pytest.raises(BooksError, match="2026-10 was closed on 2026-11-20"):
+        close(home)
+    assert exported(home, tmp_path / "exports") == closed
+
+
+def test_a_contract_approved_after_the_days_were_run_counts_at_the_close(
+    closed: dict[str, bytes], tmp_path: Path
+) -> None:
+    home = make_home(tmp_path / "home", contracts=[ADVERTISER])
+    run(home, *DAYS)
+    assert b"pub" not in exported(home, tmp_path / "before")["2026-10/payouts.csv"]
+    agree(home, PARTNER)
+    close(home)
+    assert exported(home, tmp_path / "exports") == closed
+
+
+def test_a_contract_approved_after_the_days_were_run_counts_at_the_next_run_of_any_day(
+    ascending: Home, tmp_path: Path
+) -> None:
+    home = make_home(tmp_path / "home", contracts=[PARTNER])
+    run(home, *DAYS)
+    assert set(statuses(home).values()) == {"no_contract"}
+    agree(home, ADVERTISER)
+    run(home, OCT30)
+    assert live(home) == live(ascending)
+
+
+def test_a_day_delivered_again_with_fewer_rows_restores_the_rows_that_a_later_day_had_lost_to_it(
+    ascending: Home, copy_of: Callable[[Home], Home], tmp_path: Path
+) -> None:
+    home = copy_of(ascending)
+    assert "imp-28-0" not in accepted(home, "impressions", OCT29)
+    fewer = [row for row in small_world()["impressions", OCT28] if row["impression_id"] != "imp-28-0"]
+    no_late = [row for row in small_world()["impressions", OCT29] if row["impression_id"] != "imp-late"]
+    deliver(home, "impressions", OCT28, fewer)
+    run(home, OCT28)
+    assert "imp-28-0" in accepted(home, "impressions", OCT29)
+    deliver(home, "impressions", OCT29, no_late)
+    run(home, OCT29)
+    assert "imp-late" in accepted(home, "impressions", OCT31)
+
+    from_scratch = make_home(tmp_path / "from-scratch")
+    deliver(from_scratch, "impressions", OCT28, fewer)
+    deliver(from_scratch, "impressions", OCT29, no_late)
+    run(from_scratch, *DAYS)
+    assert live(home) == live(from_scratch)
+
+
+def test_a_conversion_delivered_late_but_earlier_in_time_makes_the_later_one_a_duplicate_order(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    run(home, *DAYS[:4])
+    before = statuses(home)
+    assert (before["order-b"], before["order-c"]) == ("attributed", "duplicate_order")
+    run(home, NOV1)
+    after = statuses(home)
+    assert (after["order-a"], after["order-b"], after["order-c"]) == ("attributed", "duplicate_order", "duplicate_order")
+
+
+def test_a_reversal_of_the_first_order_hands_the_order_to_the_next_one(
+    ascending: Home, copy_of: Callable[[Home], Home]
+) -> None:
+    home = copy_of(ascending)
+    reversal = {
+        "adjustment_id": "adj-9",
+        "conversion_id": "order-a",
+        "adjusted_at": f"{NOV2}T12:00:00Z",
+        "action": "reverse",
+    }
+    deliver(home, "conversion_adjustments", NOV2, [*small_world()["conversion_adjustments", NOV2], reversal])
+    run(home, NOV2)
+    after = statuses(home)
+    assert (after["order-a"], after["order-b"], after["order-c"]) == ("reversed", "attributed", "duplicate_order")
+
+
+def test_a_click_delivered_within_the_days_of_grace_takes_the_credit_from_a_view(
+    ascending: Home, copy_of: Callable[[Home], Home], tmp_path: Path
+) -> None:
+    home = copy_of(ascending)
+    agree(home, ADVERTISER.replace("view: 3d", "view: 4d"))  # makes every day stale once
+    late = {
+        "click_id": "clk-grace",
+        "event_time": f"{NOV1}T19:59:00Z",
+        "household_id": "hh-1",
+        "line_item_id": "li-sales",
+        "partner_id": "pub",
+    }
+    deliver(home, "clicks", NOV2, [late])
+    run(home, NOV2)
+    credits = home.warehouse.read("attribution_credits", [str(NOV1)]).collect()
+    assert dict(credits.select("conversion_id", "touch_id").iter_rows())["buy-1"] == "clk-grace"
+
+
+def test_a_failed_day_leaves_the_others_as_they_are_and_counts_once_it_can_be_read(
+    ascending: Home, tmp_path: Path
+) -> None:
+    home = make_home(tmp_path / "home")
+    good = (home.landing / "impressions" / str(OCT30) / "part-0.csv").rename(tmp_path / "kept.csv")
+    (home.landing / "impressions" / str(OCT30)).rmdir()
+    report = billing.run(home, DAYS)
+    assert list(report.failed) == [OCT30]
+    assert report.days == [day for day in DAYS if day != OCT30]
+    with pytest.raises(BooksError, match="2026-10-30"):
+        close(home)
+    (home.landing / "impressions" / str(OCT30)).mkdir()
+    good.rename(home.landing / "impressions" / str(OCT30) / "part-0.csv")
+    run(home, OCT30)
+    assert live(home) == live(ascending)

@@ -1,0 +1,184 @@
+"""A process may be killed at any moment, and two may run at once: what is published is whole, and nothing doubles.
+
+The verbs run in processes of their own. ``ADLEDGER_TEST_KILLS`` is the number of kills over this module, 6 by default; the
+moments are drawn from ``ADLEDGER_TEST_SEED``, 1 by default.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_world import (
+    DAYS,
+    ISSUED_ON,
+    OCTOBER,
+    catalogue_rows,
+    close,
+    exported,
+    live,
+    make_home,
+    run,
+    warehouse_files,
+)
+
+
+from contracts_io.home import Home
+from contracts_io.store.documents import Closing
+
+KILLS = int(os.environ.get("ADLEDGER_TEST_KILLS", "6"))
+SEED = int(os.environ.get("ADLEDGER_TEST_SEED", "1"))
+REPOSITORY = Path(__file__).parents[2]
+
+_RUN = """
+import sys
+from datetime import date
+from pathlib import Path
+from contracts_io.home import Home
+from services import billing
+import assets.definitions
+print("begun", flush=True)
+failed = billing.run(Home.open(Path(sys.argv[1])), [date.fromisoformat(day) for day in sys.argv[2:]]).failed
+sys.exit("".join(str(error) for error in failed.values()) or 0)
+"""
+_CLOSE = """
+import sys
+from datetime import date
+from pathlib import Path
+from contracts_io.calendar import Month
+from contracts_io.errors import BooksError
+from contracts_io.home import Home
+from services import billing
+import assets.definitions
+print("begun", flush=True)
+try:
+    billing.close(Home.open(Path(sys.argv[1])), Month.parse(sys.argv[2]), date.fromisoformat(sys.argv[3]))
+except BooksError as error:
+    sys.exit(str(error))
+"""
+
+
+def started(program: str, home: Home, *arguments: object) -> subprocess.Popen[str]:
+    """A process that has loaded its libraries and begins its verb now."""
+    command = [sys.executable, "-c", program, str(home.root), *map(str, arguments)]
+    environment = {**os.environ, "ADLEDGER_HOME": str(home.root), "DAGSTER_HOME": ""}
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
+def killed(process: subprocess.Popen[str], after: float) -> bool:
+    """Kill a process ``after`` seconds; False where it was done before."""
+    time.sleep(after)
+    process.kill()
+    process.communicate()
+    return process.returncode == -9
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit status and standard error of a process that is left alone."""
+    _, errors = process.communicate(timeout=120)
+    return process.returncode, errors
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The small world, run; the seconds that the run took stand in its ``took`` file."""
+    home = make_home(tmp_path_factory.mktemp("undisturbed") / "home")
+    begun = time.monotonic()
+    run(home, *DAYS)
+    (home.root / "took").write_text(str(time.monotonic() - begun))
+    return home
+
+
+@pytest.fixture(scope="module")
+def closed(undisturbed: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The same, closed."""
+    target = tmp_path_factory.mktemp("closed") / "home"
+    shutil.copytree(undisturbed.root, target)
+    home = Home.open(target)
+    close(home)
+    return home
+
+
+def assert_same(home: Home, other: Home, folder: Path) -> None:
+    """The two homes hold the same tables, live files and documents, and no file that nobody lists."""
+    assert exported(home, folder / "one") == exported(other, folder / "other")
+    assert live(home) == live(other)
+    assert warehouse_files(home).keys() == warehouse_files(other).keys()
+    live_paths = {row[3] for row in catalogue_rows(home)}
+    assert warehouse_files(home).keys() == live_paths
+
+
+def test_runs_killed_at_any_moment_leave_nothing_that_one_clean_run_does_not_mend(
+    undisturbed: Home, tmp_path: Path
+) -> None:
+    moments = random.Random(SEED)
+    home = make_home(tmp_path / "home")
+    took = float((undisturbed.root / "took").read_text())
+    died = [killed(started(_RUN, home, *DAYS), after=moments.uniform(0, took * 0.8)) for _ in range((KILLS + 1) // 2)]
+    assert any(died)
+    assert ended(started(_RUN, home, *DAYS)) == (0, "")
+    assert_same(home, undisturbed, tmp_path)
+
+
+def test_closes_killed_at_any_moment_issue_each_document_once_and_without_a_gap(
+    undisturbed: Home, closed: Home, copy_of: Callable[[Home], Home], tmp_path: Path
+) -> None:
+    moments = random.Random(SEED + 1)
+    home = copy_of(undisturbed)
+    for _ in range(KILLS // 2):
+        killed(started(_CLOSE, home, OCTOBER, ISSUED_ON), after=moments.uniform(0, 0.9))
+    if OCTOBER not in home.books.closed_months():
+        assert ended(started(_CLOSE, home, OCTOBER, ISSUED_ON)) == (0, "")
+    assert_same(home, closed, tmp_path)
+    status, errors = ended(started(_CLOSE, home, OCTOBER, ISSUED_ON))
+    assert status == 1
+    assert "2026-10 was closed on 2026-11-20" in errors
+
+
+def test_two_processes_at_once_double_nothing(closed: Home, tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    both = [started(_RUN, home, *DAYS), started(_RUN, home, *DAYS[::-1])]
+    assert [ended(process) for process in both] == [(0, ""), (0, "")]
+    both = [started(_CLOSE, home, OCTOBER, ISSUED_ON), started(_CLOSE, home, OCTOBER, ISSUED_ON)]
+    outcomes = sorted(ended(process) for process in both)
+    assert outcomes[0] == (0, "")
+    assert outcomes[1][0] == 1
+    assert "2026-10 was closed on 2026-11-20" in outcomes[1][1]
+    assert_same(home, closed, tmp_path)
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_close_that_fails_half_way_gives_its_numbers_back_and_leaves_the_month_open(
+    call: int, undisturbed: Home, closed: Home, copy_of: Callable[[Home], Home], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = copy_of(undisturbed)
+    add_journal, calls = Closing.add_journal, []
+
+    def fails_at(self: Closing, lines: object) -> None:
+        calls.append(lines)
+        if len(calls) == call:
+            raise OSError("the disk is full")
+        add_journal(self, lines)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Closing, "add_journal", fails_at)
+    with pytest.raises(OSError, match="the disk is full"):
+        close(home)
+    assert home.books.closed_months() == {}
+    assert home.books.invoices(OCTOBER) == home.books.payouts(OCTOBER) == home.books.journal(OCTOBER) == []
+    monkeypatch.undo()
+    close(home)
+    assert [invoice.number for invoice, _ in home.books.invoices(OCTOBER)] == ["INV-2026-000001"]
+    assert [payout.number for payout, _ in home.books.payouts(OCTOBER)] == ["PAY-2026-000001"]
+    assert_same(home, closed, tmp_path)
