@@ -29,8 +29,8 @@ class Month:
 
     @classmethod
     def parse(cls, text: str) -> Month:
-        """``YYYY-MM`` as a month; UsageError where it is not one."""
-        if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text) and text >= "0001":
+        """``YYYY-MM`` as a month; UsageError where it is not one, or where no month can come before or after it."""
+        if re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) and "0002" < text < "9999":
             return cls(int(text[:4]), int(text[5:]))
         raise UsageError(f"{text!r} is not a month", remedy="write it as YYYY-MM, for example 2026-10")
 

@@ -40,7 +40,8 @@ _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 @cache
 def is_currency(code: str) -> bool:
     """Whether ``code`` is an ISO 4217 currency in which a document can be written."""
-    return code not in _NOT_MONEY and pycountry.currencies.get(alpha_3=code) is not None
+    found = pycountry.currencies.get(alpha_3=code)  # found in any case of its letters
+    return code not in _NOT_MONEY and found is not None and found.alpha_3 == code
 
 
 def minor_digits(currency: str) -> int:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -28,6 +29,7 @@ from contracts_io.frames import TABLES
 
 ROW_GROUP_ROWS = 122_880
 _STAGING = ".staging"
+_SYSTEM_ERROR = re.compile(r"\(os error ([0-9]+)\)")
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,8 @@ class Warehouse:
         try:
             yield path
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # what stays is swept; the error that led here says more
+                path.unlink(missing_ok=True)
 
     @staticmethod
     def _sink(frame: pl.LazyFrame | pl.DataFrame, path: Path) -> None:
@@ -190,13 +193,27 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()
 
 
+def disk_refusal(error: Exception) -> str | None:
+    """Why the system refused to write, in its words; None for an error that is not the system's.
+
+    Polars raises a full disk as a ComputeError, and other refusals as an OSError without number, told by the text alone.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    told = _SYSTEM_ERROR.search(str(error))
+    return os.strerror(int(told[1])) if told else str(error) if isinstance(error, OSError) else None
+
+
 @contextmanager
 def _disk_errors(place: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    except (OSError, pl.exceptions.ComputeError) as error:
+        reason = disk_refusal(error)
+        if reason is None:
+            raise
         raise WarehouseError(
-            f"the disk did not take it ({error.strerror or error})",
+            f"the disk did not take it ({reason})",
             where=str(place),
             remedy="nothing was published; free space or mend the rights, then run the same command again",
         ) from error

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
 
 from contracts_io.errors import AdledgerError
+from contracts_io.warehouse import disk_refusal
 
 
 def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame], kind: str) -> list[Path]:
@@ -28,9 +30,17 @@ def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame], kind: str) ->
             _WRITERS[kind](frame, temporary)
             os.replace(temporary, path)  # noqa: PTH105 - the same, said as what it is
             written.append(path)
-    except OSError as error:
+    except (OSError, pl.exceptions.ComputeError) as error:
+        reason = disk_refusal(error)
+        if reason is None:
+            raise
+        for left in folder.glob(".*.tmp"):
+            with suppress(OSError):
+                left.unlink()
         raise AdledgerError(
-            f"the tables cannot be written ({error.strerror})", where=str(folder), remedy="choose a folder you can write"
+            f"the tables cannot be written ({reason})",
+            where=str(folder),
+            remedy="free space, or choose a folder you can write, then run the same command again",
         ) from error
     return written
 

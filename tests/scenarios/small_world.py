@@ -27,6 +27,8 @@ FIRST, LAST = date(2026, 10, 28), date(2026, 11, 2)
 DAYS = list(days_between(FIRST, LAST))
 OCTOBER, NOVEMBER = Month(2026, 10), Month(2026, 11)
 ISSUED_ON = date(2026, 11, 20)
+TOOK = "took"
+"""File in a home that holds the seconds which its backfill took."""
 
 Rows = list[dict[str, str]]
 
@@ -126,7 +128,10 @@ def small_world() -> dict[tuple[str, date], Rows]:
     ]
     world["impressions", nov1] += [impression("imp-old", "2026-09-30T10:00:00Z")]  # too early
     world["impressions", nov2] += [impression("imp-31-2", f"{oct31}T08:10:00Z", country="US", device_type="ctv")]
-    world["clicks", oct30] = [click("clk-1", f"{oct30}T08:00:00Z", "hh-30"), click("clk-late", f"{oct29}T12:00:00Z", "hh-29")]
+    world["clicks", oct30] = [
+        click("clk-1", f"{oct30}T08:00:00Z", "hh-30"),
+        click("clk-late", f"{oct29}T12:00:00Z", "hh-29"),
+    ]
     world["clicks", oct31] = [click("clk-1", f"{oct30}T08:00:00Z", "hh-30"), click("clk-2", f"{oct31}T10:00:00Z", "hh-o")]
     world["conversions", oct30] += [purchase("order-b", f"{oct30}T15:00:00Z", "hh-28", "80.00", "o-1")]
     world["conversions", oct31] += [

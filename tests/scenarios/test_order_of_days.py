@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -33,30 +32,12 @@ from services import billing
 OCT28, OCT29, OCT30, OCT31, NOV1, NOV2 = DAYS
 
 
-@pytest.fixture(scope="module")
-def ascending(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """The small world run in order of days; tests that change it take a copy."""
-    home = make_home(tmp_path_factory.mktemp("ascending") / "home")
-    run(home, *DAYS)
-    return home
-
-
-@pytest.fixture(scope="module")
-def closed(ascending: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Every exported table of the small world, run in order of days and closed."""
-    folder = tmp_path_factory.mktemp("closed")
-    shutil.copytree(ascending.root, folder / "home")
-    home = Home.open(folder / "home")
-    close(home)
-    return exported(home, folder / "exports")
-
-
-def test_the_small_world_comes_to_what_was_worked_out_by_hand(closed: dict[str, bytes]) -> None:
-    invoice = closed["2026-10/invoices.csv"].decode().splitlines()
+def test_the_small_world_comes_to_what_was_worked_out_by_hand(closed_tables: dict[str, bytes]) -> None:
+    invoice = closed_tables["2026-10/invoices.csv"].decode().splitlines()
     assert invoice[1:] == ["INV-2026-000001,invoice,acme-1,1,acme,2026-10,USD,2026-11-20,2026-12-20,72.34,0,72.34,"]
-    payout = closed["2026-10/payouts.csv"].decode().splitlines()
+    payout = closed_tables["2026-10/payouts.csv"].decode().splitlines()
     assert payout[1:] == ["PAY-2026-000001,pub,pub-1,2026-10,USD,40,0,0,40,0"]
-    draft = closed["2026-11/invoices.csv"].decode().splitlines()
+    draft = closed_tables["2026-11/invoices.csv"].decode().splitlines()
     # ten impressions at 2.00, less the one of 03:30 UTC, which is October's in New York; purchases of 1.50 and 2.50 at 10%
     assert draft[1:] == ["DRAFT-acme-1,invoice,acme-1,1,acme,2026-11,USD,,,20.4,0,20.4,"]
 
@@ -70,25 +51,25 @@ def test_the_small_world_comes_to_what_was_worked_out_by_hand(closed: dict[str, 
     ],
 )
 def test_any_order_of_days_in_one_backfill_gives_the_same_tables(
-    order: list[date], ascending: Home, closed: dict[str, bytes], tmp_path: Path
+    order: list[date], undisturbed: Home, closed_tables: dict[str, bytes], tmp_path: Path
 ) -> None:
     home = make_home(tmp_path / "home")
     run(home, *order)
-    assert live(home) == live(ascending)
-    assert {file: row for *_, file, row in _live_rows(home)} == {file: row for *_, file, row in _live_rows(ascending)}
+    assert live(home) == live(undisturbed)
+    assert {file: row for *_, file, row in _live_rows(home)} == {file: row for *_, file, row in _live_rows(undisturbed)}
     close(home)
-    assert exported(home, tmp_path / "exports") == closed
+    assert exported(home, tmp_path / "exports") == closed_tables
 
 
 def test_days_run_one_by_one_in_any_order_give_the_same_tables(
-    ascending: Home, closed: dict[str, bytes], tmp_path: Path
+    undisturbed: Home, closed_tables: dict[str, bytes], tmp_path: Path
 ) -> None:
     home = make_home(tmp_path / "home")
     for day in (NOV1, OCT28, OCT31, OCT30, NOV2, OCT29):
         run(home, day)
-    assert live(home) == live(ascending)
+    assert live(home) == live(undisturbed)
     close(home)
-    assert exported(home, tmp_path / "exports") == closed
+    assert exported(home, tmp_path / "exports") == closed_tables
 
 
 def _live_rows(home: Home) -> list[tuple[str, tuple[object, ...]]]:
@@ -97,9 +78,9 @@ def _live_rows(home: Home) -> list[tuple[str, tuple[object, ...]]]:
 
 
 def test_running_a_day_again_changes_no_file_and_no_row_of_the_catalogue(
-    ascending: Home, copy_of: Callable[[Home], Home]
+    undisturbed: Home, copy_of: Callable[[Home], Home]
 ) -> None:
-    home = copy_of(ascending)
+    home = copy_of(undisturbed)
     files, rows = warehouse_files(home), catalogue_rows(home)
     run(home, OCT29)
     assert warehouse_files(home) == files
@@ -107,9 +88,9 @@ def test_running_a_day_again_changes_no_file_and_no_row_of_the_catalogue(
 
 
 def test_a_backfill_again_changes_no_file_and_no_row_of_the_catalogue_even_after_a_close(
-    ascending: Home, copy_of: Callable[[Home], Home]
+    undisturbed: Home, copy_of: Callable[[Home], Home]
 ) -> None:
-    home = copy_of(ascending)
+    home = copy_of(undisturbed)
     close(home)
     files, rows = warehouse_files(home), catalogue_rows(home)
     run(home, *DAYS)
@@ -118,41 +99,41 @@ def test_a_backfill_again_changes_no_file_and_no_row_of_the_catalogue_even_after
 
 
 def test_closing_a_month_again_is_refused_and_issues_nothing(
-    ascending: Home, closed: dict[str, bytes], copy_of: Callable[[Home], Home], tmp_path: Path
+    undisturbed: Home, closed_tables: dict[str, bytes], copy_of: Callable[[Home], Home], tmp_path: Path
 ) -> None:
-    home = copy_of(ascending)
+    home = copy_of(undisturbed)
     close(home)
     with pytest.raises(BooksError, match="2026-10 was closed on 2026-11-20"):
         close(home)
-    assert exported(home, tmp_path / "exports") == closed
+    assert exported(home, tmp_path / "exports") == closed_tables
 
 
 def test_a_contract_approved_after_the_days_were_run_counts_at_the_close(
-    closed: dict[str, bytes], tmp_path: Path
+    closed_tables: dict[str, bytes], tmp_path: Path
 ) -> None:
     home = make_home(tmp_path / "home", contracts=[ADVERTISER])
     run(home, *DAYS)
     assert b"pub" not in exported(home, tmp_path / "before")["2026-10/payouts.csv"]
     agree(home, PARTNER)
     close(home)
-    assert exported(home, tmp_path / "exports") == closed
+    assert exported(home, tmp_path / "exports") == closed_tables
 
 
 def test_a_contract_approved_after_the_days_were_run_counts_at_the_next_run_of_any_day(
-    ascending: Home, tmp_path: Path
+    undisturbed: Home, tmp_path: Path
 ) -> None:
     home = make_home(tmp_path / "home", contracts=[PARTNER])
     run(home, *DAYS)
     assert set(statuses(home).values()) == {"no_contract"}
     agree(home, ADVERTISER)
     run(home, OCT30)
-    assert live(home) == live(ascending)
+    assert live(home) == live(undisturbed)
 
 
 def test_a_day_delivered_again_with_fewer_rows_restores_the_rows_that_a_later_day_had_lost_to_it(
-    ascending: Home, copy_of: Callable[[Home], Home], tmp_path: Path
+    undisturbed: Home, copy_of: Callable[[Home], Home], tmp_path: Path
 ) -> None:
-    home = copy_of(ascending)
+    home = copy_of(undisturbed)
     assert "imp-28-0" not in accepted(home, "impressions", OCT29)
     fewer = [row for row in small_world()["impressions", OCT28] if row["impression_id"] != "imp-28-0"]
     no_late = [row for row in small_world()["impressions", OCT29] if row["impression_id"] != "imp-late"]
@@ -181,9 +162,9 @@ def test_a_conversion_delivered_late_but_earlier_in_time_makes_the_later_one_a_d
 
 
 def test_a_reversal_of_the_first_order_hands_the_order_to_the_next_one(
-    ascending: Home, copy_of: Callable[[Home], Home]
+    undisturbed: Home, copy_of: Callable[[Home], Home]
 ) -> None:
-    home = copy_of(ascending)
+    home = copy_of(undisturbed)
     reversal = {
         "adjustment_id": "adj-9",
         "conversion_id": "order-a",
@@ -197,9 +178,9 @@ def test_a_reversal_of_the_first_order_hands_the_order_to_the_next_one(
 
 
 def test_a_click_delivered_within_the_days_of_grace_takes_the_credit_from_a_view(
-    ascending: Home, copy_of: Callable[[Home], Home], tmp_path: Path
+    undisturbed: Home, copy_of: Callable[[Home], Home]
 ) -> None:
-    home = copy_of(ascending)
+    home = copy_of(undisturbed)
     agree(home, ADVERTISER.replace("view: 3d", "view: 4d"))  # makes every day stale once
     late = {
         "click_id": "clk-grace",
@@ -215,7 +196,7 @@ def test_a_click_delivered_within_the_days_of_grace_takes_the_credit_from_a_view
 
 
 def test_a_failed_day_leaves_the_others_as_they_are_and_counts_once_it_can_be_read(
-    ascending: Home, tmp_path: Path
+    undisturbed: Home, tmp_path: Path
 ) -> None:
     home = make_home(tmp_path / "home")
     good = (home.landing / "impressions" / str(OCT30) / "part-0.csv").rename(tmp_path / "kept.csv")
@@ -228,4 +209,4 @@ def test_a_failed_day_leaves_the_others_as_they_are_and_counts_once_it_can_be_re
     (home.landing / "impressions" / str(OCT30)).mkdir()
     good.rename(home.landing / "impressions" / str(OCT30) / "part-0.csv")
     run(home, OCT30)
-    assert live(home) == live(ascending)
+    assert live(home) == live(undisturbed)

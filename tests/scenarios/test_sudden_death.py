@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -20,15 +19,14 @@ from small_world import (
     DAYS,
     ISSUED_ON,
     OCTOBER,
+    TOOK,
     catalogue_rows,
     close,
     exported,
     live,
     make_home,
-    run,
     warehouse_files,
 )
-
 
 from contracts_io.home import Home
 from contracts_io.store.documents import Closing
@@ -91,26 +89,6 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, errors
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """The small world, run; the seconds that the run took stand in its ``took`` file."""
-    home = make_home(tmp_path_factory.mktemp("undisturbed") / "home")
-    begun = time.monotonic()
-    run(home, *DAYS)
-    (home.root / "took").write_text(str(time.monotonic() - begun))
-    return home
-
-
-@pytest.fixture(scope="module")
-def closed(undisturbed: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """The same, closed."""
-    target = tmp_path_factory.mktemp("closed") / "home"
-    shutil.copytree(undisturbed.root, target)
-    home = Home.open(target)
-    close(home)
-    return home
-
-
 def assert_same(home: Home, other: Home, folder: Path) -> None:
     """The two homes hold the same tables, live files and documents, and no file that nobody lists."""
     assert exported(home, folder / "one") == exported(other, folder / "other")
@@ -120,12 +98,10 @@ def assert_same(home: Home, other: Home, folder: Path) -> None:
     assert warehouse_files(home).keys() == live_paths
 
 
-def test_runs_killed_at_any_moment_leave_nothing_that_one_clean_run_does_not_mend(
-    undisturbed: Home, tmp_path: Path
-) -> None:
+def test_runs_killed_at_any_moment_leave_nothing_that_one_clean_run_does_not_mend(undisturbed: Home, tmp_path: Path) -> None:
     moments = random.Random(SEED)
     home = make_home(tmp_path / "home")
-    took = float((undisturbed.root / "took").read_text())
+    took = float((undisturbed.root / TOOK).read_text())
     died = [killed(started(_RUN, home, *DAYS), after=moments.uniform(0, took * 0.8)) for _ in range((KILLS + 1) // 2)]
     assert any(died)
     assert ended(started(_RUN, home, *DAYS)) == (0, "")
@@ -161,7 +137,12 @@ def test_two_processes_at_once_double_nothing(closed: Home, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("call", [1, 2])
 def test_a_close_that_fails_half_way_gives_its_numbers_back_and_leaves_the_month_open(
-    call: int, undisturbed: Home, closed: Home, copy_of: Callable[[Home], Home], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: int,
+    undisturbed: Home,
+    closed: Home,
+    copy_of: Callable[[Home], Home],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     home = copy_of(undisturbed)
     add_journal, calls = Closing.add_journal, []

@@ -1,0 +1,41 @@
+"""The command line as tests use it: one process a command, as a user or a scheduler runs it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "services.cli"]
+SECONDS = 300
+
+
+def adledger(home: Path, *words: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run ``adledger`` on a home; the exit status must be ``expect`` and no traceback may be printed."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ADLEDGER_")}
+    done = subprocess.run(
+        [*COMMAND, *(str(word) for word in words), "--home", str(home)],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == expect, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def table(folder: Path, name: str) -> list[dict[str, str]]:
+    """An exported CSV table as a list of rows."""
+    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def counted(rows: Iterable[Mapping[str, str]], columns: list[str]) -> Counter[tuple[str, ...]]:
+    """Rows as a multiset of the values of ``columns``."""
+    return Counter(tuple(row[column] for column in columns) for row in rows)

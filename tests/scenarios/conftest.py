@@ -1,0 +1,37 @@
+"""The small world, run once for all scenarios."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import pytest
+from small_world import DAYS, TOOK, close, exported, make_home, run
+
+from contracts_io.home import Home
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The small world, run in order of days; a test that changes it takes a copy."""
+    home = make_home(tmp_path_factory.mktemp("undisturbed") / "home")
+    begun = time.monotonic()
+    run(home, *DAYS)
+    (home.root / TOOK).write_text(str(time.monotonic() - begun))
+    return home
+
+
+@pytest.fixture(scope="session")
+def closed(undisturbed: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The same, with October closed."""
+    target = tmp_path_factory.mktemp("closed") / "home"
+    shutil.copytree(undisturbed.root, target)
+    home = Home.open(target)
+    close(home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def closed_tables(closed: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Every exported table of that home."""
+    return exported(closed, tmp_path_factory.mktemp("closed-tables"))

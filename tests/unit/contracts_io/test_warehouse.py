@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from contracts_io.errors import WarehouseError
+from contracts_io.frames import TABLES
+from contracts_io.store.base import create_tables, open_engine, reading
+from contracts_io.store.catalogue import Catalogue, current_snapshot
+from contracts_io.warehouse import PartitionFile, Warehouse, fingerprint
+
+DAY, NEXT_DAY = "2026-10-05", "2026-10-06"
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return warehouse_at(tmp_path / "warehouse", tmp_path / "books.db")
+
+
+def warehouse_at(root: Path, books: Path) -> Warehouse:
+    engine = open_engine(f"sqlite:///{books}")
+    create_tables(engine)
+    return Warehouse(root, Catalogue(engine))
+
+
+def touches(*ids: str) -> pl.DataFrame:
+    at = datetime(2026, 10, 5, tzinfo=UTC)
+    rows = [("h1", "view", touch_id, at, "li-1", "pub-1", True, False) for touch_id in ids]
+    return pl.DataFrame(rows, schema=TABLES["touches"].polars_schema, orient="row")
+
+
+def live_ids(warehouse: Warehouse, *partitions: str) -> list[str]:
+    frame = warehouse.read("touches", list(partitions) or None).collect()
+    return frame["touch_id"].to_list()
+
+
+def files_below(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+def put(warehouse: Warehouse, partition: str, *ids: str, inputs: str = "") -> PartitionFile:
+    file = warehouse.write("touches", partition, touches(*ids), inputs)
+    warehouse.publish([file])
+    return file
+
+
+def test_what_was_written_is_read_after_it_was_published_and_not_before(warehouse: Warehouse, tmp_path: Path) -> None:
+    file = warehouse.write("touches", DAY, touches("t1", "t2"), "made-from-this")
+    assert file == PartitionFile("touches", DAY, f"touches/{DAY}/{file.sha256}.parquet", file.sha256, 2, "made-from-this")
+    assert live_ids(warehouse) == []
+    assert warehouse.publish([file]) == [file]
+    assert live_ids(warehouse) == ["t1", "t2"]
+    assert warehouse.rows("touches", DAY) == 2
+    assert warehouse.rows("touches", NEXT_DAY) == 0
+    assert files_below(tmp_path / "warehouse") == {file.path}
+
+
+def test_the_name_of_a_file_is_the_hash_of_its_bytes(warehouse: Warehouse, tmp_path: Path) -> None:
+    file = put(warehouse, DAY, "t1")
+    assert hashlib.sha256((tmp_path / "warehouse" / file.path).read_bytes()).hexdigest() == file.sha256
+
+
+def test_a_repeat_gives_the_same_bytes_and_publishes_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
+    first = put(warehouse, DAY, "t1", "t2")
+    before = files_below(tmp_path / "warehouse")
+    again = warehouse.write("touches", DAY, touches("t1", "t2").lazy())
+    assert again == first
+    assert warehouse.publish([again]) == []
+    assert files_below(tmp_path / "warehouse") == before
+    assert snapshot(tmp_path) == 1
+
+
+def snapshot(folder: Path) -> int:
+    with reading(open_engine(f"sqlite:///{folder / 'books.db'}")) as connection:
+        return current_snapshot(connection)
+
+
+def test_the_same_rows_made_from_something_else_are_published_and_keep_their_file(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    first = put(warehouse, DAY, "t1", inputs="a")
+    again = warehouse.write("touches", DAY, touches("t1"), "b")
+    assert again.path == first.path
+    assert warehouse.publish([again]) == [again]
+    assert warehouse.catalogue.live("touches")[DAY].inputs == "b"
+    warehouse.sweep([])
+    assert live_ids(warehouse) == ["t1"]
+    assert snapshot(tmp_path) == 2
+
+
+def test_rows_that_break_a_rule_leave_nothing_and_the_old_partition_stays_live(warehouse: Warehouse, tmp_path: Path) -> None:
+    put(warehouse, DAY, "t1")
+    before = files_below(tmp_path / "warehouse")
+    with pytest.raises(WarehouseError, match="table touches"):
+        warehouse.write("touches", DAY, touches("t2", ""))
+    assert files_below(tmp_path / "warehouse") == before
+    assert live_ids(warehouse) == ["t1"]
+
+
+def test_a_calculation_that_fails_leaves_nothing_and_is_not_taken_for_the_disk(warehouse: Warehouse, tmp_path: Path) -> None:
+    put(warehouse, DAY, "t1")
+    before = files_below(tmp_path / "warehouse")
+    broken = touches("t2").lazy().with_columns(pl.col("touch_id").str.to_integer(strict=True).cast(pl.String))
+    with pytest.raises(pl.exceptions.PolarsError):
+        warehouse.write("touches", DAY, broken)
+    with pytest.raises(pl.exceptions.PolarsError), warehouse.staged(broken):
+        pass
+    assert files_below(tmp_path / "warehouse") == before
+    assert live_ids(warehouse) == ["t1"]
+
+
+def test_a_staged_frame_is_there_for_its_block_only(warehouse: Warehouse, tmp_path: Path) -> None:
+    with warehouse.staged(touches("t1").lazy()) as staged:
+        assert staged.collect().height == 1
+        assert len(files_below(tmp_path / "warehouse")) == 1
+    assert files_below(tmp_path / "warehouse") == set()
+
+
+def test_publishing_is_all_or_nothing_over_tables(warehouse: Warehouse, tmp_path: Path) -> None:
+    old = put(warehouse, DAY, "t1")
+    new = warehouse.write("touches", DAY, touches("t2"))
+    broken = PartitionFile("quarantine", DAY, None, "0" * 64, 1, "")  # type: ignore[arg-type]
+    with pytest.raises(Exception, match="NOT NULL"):
+        warehouse.publish([new, broken])
+    assert live_ids(warehouse) == ["t1"]
+    assert warehouse.catalogue.live("quarantine") == {}
+    assert warehouse.catalogue.live("touches") == {DAY: old}
+    assert snapshot(tmp_path) == 1
+
+
+def test_partitions_are_read_in_ascending_order_and_can_be_chosen(warehouse: Warehouse) -> None:
+    put(warehouse, NEXT_DAY, "t3", "t2")
+    put(warehouse, DAY, "t1")
+    put(warehouse, "2026-10-07")
+    assert live_ids(warehouse) == ["t1", "t3", "t2"]
+    assert live_ids(warehouse, NEXT_DAY, "2026-10-09") == ["t3", "t2"]
+    assert warehouse.read("touches", []).collect().is_empty()
+    assert list(warehouse.catalogue.live("touches")) == [DAY, NEXT_DAY, "2026-10-07"]
+
+
+def test_a_daily_table_is_read_with_the_delivery_day_of_each_row(warehouse: Warehouse) -> None:
+    put(warehouse, NEXT_DAY, "t2")
+    put(warehouse, DAY, "t1")
+    rows = warehouse.read_days("touches").select("delivery_day", "touch_id").collect().rows()
+    assert rows == [(date(2026, 10, 5), "t1"), (date(2026, 10, 6), "t2")]
+    none = warehouse.read_days("touches", ["2026-10-09"]).collect()
+    assert none.is_empty()
+    assert none.columns[0] == "delivery_day"
+
+
+def test_an_unpublished_file_is_read_in_place_of_the_live_one_of_its_partition(warehouse: Warehouse) -> None:
+    put(warehouse, DAY, "t1")
+    put(warehouse, NEXT_DAY, "t2")
+    waiting = warehouse.write("touches", NEXT_DAY, touches("t9"))
+    assert warehouse.read("touches", None, [waiting]).collect()["touch_id"].to_list() == ["t1", "t9"]
+    assert warehouse.read_days("touches", [DAY], [waiting]).collect()["touch_id"].to_list() == ["t1"]
+    assert live_ids(warehouse) == ["t1", "t2"]
+
+
+def test_a_sweep_removes_unlisted_and_replaced_files_and_keeps_the_live_ones(warehouse: Warehouse, tmp_path: Path) -> None:
+    root = tmp_path / "warehouse"
+    replaced = put(warehouse, DAY, "t1")
+    live = put(warehouse, DAY, "t2")
+    unlisted = warehouse.write("touches", NEXT_DAY, touches("t3"))
+    (root / ".staging" / "left-behind.parquet").write_bytes(b"half a file")
+    assert {replaced.path, live.path, unlisted.path} < files_below(root)
+    warehouse.sweep([])
+    assert files_below(root) == {live.path}
+    assert live_ids(warehouse) == ["t2"]
+
+
+def test_a_sweep_keeps_what_a_pinned_snapshot_was_made_from(warehouse: Warehouse, tmp_path: Path) -> None:
+    root = tmp_path / "warehouse"
+    first = put(warehouse, DAY, "t1")  # snapshot 1
+    pinned = put(warehouse, DAY, "t2")  # snapshot 2
+    put(warehouse, NEXT_DAY, "t8")  # snapshot 3
+    third = put(warehouse, DAY, "t3")  # snapshot 4
+    live = put(warehouse, DAY, "t4")  # snapshot 5
+    warehouse.sweep([3])
+    left = files_below(root)
+    assert pinned.path in left
+    assert live.path in left
+    assert first.path not in left
+    assert third.path not in left
+    assert live_ids(warehouse, DAY) == ["t4"]
+    warehouse.sweep([])
+    assert pinned.path not in files_below(root)
+
+
+def test_a_file_that_is_gone_is_named_with_the_table_to_rebuild(warehouse: Warehouse, tmp_path: Path) -> None:
+    file = put(warehouse, DAY, "t1")
+    (tmp_path / "warehouse" / file.path).unlink()
+    for read in (warehouse.read, warehouse.read_days):
+        with pytest.raises(WarehouseError) as gone:
+            read("touches")
+        assert file.path in str(gone.value)
+        assert "run its days again to rebuild touches" in str(gone.value)
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "warehouse").write_text("a file in the way", encoding="utf-8")
+    blocked = warehouse_at(tmp_path / "warehouse", tmp_path / "books.db")
+    with pytest.raises(WarehouseError, match=r"the disk did not take it \(Not a directory\)"):
+        blocked.write("touches", DAY, touches("t1"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 256 kB of its own."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    try:
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], capture_output=True, timeout=10, check=False
+        )
+    except OSError:
+        pytest.skip("there is no mount command here")
+    if mounted.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], timeout=10, check=True)
+
+
+def test_a_full_disk_is_a_clear_error_and_the_old_partition_stays_live(small_disk: Path, tmp_path: Path) -> None:
+    warehouse = warehouse_at(small_disk / "warehouse", tmp_path / "books.db")
+    put(warehouse, DAY, "t1")
+    before = files_below(small_disk)
+    too_much = touches(*(os.urandom(32).hex() for _ in range(20_000)))
+    with pytest.raises(WarehouseError, match="No space left on device") as refused:
+        warehouse.write("touches", DAY, too_much)
+    assert "nothing was published; free space" in str(refused.value)
+    with pytest.raises(WarehouseError, match="No space left on device"), warehouse.staged(too_much.lazy()):
+        pass
+    assert files_below(small_disk) == before
+    assert live_ids(warehouse) == ["t1"]
+    put(warehouse, DAY, "t2")
+    assert live_ids(warehouse) == ["t2"]
+
+
+def test_a_read_only_disk_is_a_clear_error_and_can_still_be_read(small_disk: Path, tmp_path: Path) -> None:
+    warehouse = warehouse_at(small_disk / "warehouse", tmp_path / "books.db")
+    put(warehouse, DAY, "t1")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], timeout=10, check=True)
+    with pytest.raises(WarehouseError, match="Read-only file system"):
+        warehouse.write("touches", DAY, touches("t2"))
+    assert live_ids(warehouse) == ["t1"]
+
+
+WRITER = """
+import json, sys
+from pathlib import Path
+import polars as pl
+from contracts_io.frames import TABLES
+from contracts_io.store.base import create_tables, open_engine
+from contracts_io.store.catalogue import Catalogue
+from contracts_io.warehouse import Warehouse
+
+home, start = Path(sys.argv[1]), int(sys.argv[2])
+engine = open_engine(f"sqlite:///{home / 'books.db'}")
+create_tables(engine)
+warehouse = Warehouse(home / "warehouse", Catalogue(engine))
+rows = TABLES["missing_rates"].polars_schema
+print("ready", flush=True)
+for turn in range(start, start + 10_000):
+    made = pl.DataFrame(
+        {"date": [turn] * 50_000, "base": "EUR", "quote": "USD", "contract_id": [f"c{n}" for n in range(50_000)]}
+    ).cast(dict(rows))
+    files = [warehouse.write("missing_rates", month, made) for month in ("2026-10", "2026-11")]
+    warehouse.publish(files)
+    print(turn, flush=True)
+"""
+
+
+def test_a_writer_killed_at_any_moment_leaves_whole_partitions_of_one_publication(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path / "warehouse", tmp_path / "books.db")
+    delays = random.Random(20261005)
+    said = -1
+    for attempt in range(10):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), str(attempt * 10_000)], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+        time.sleep(delays.uniform(0.0, 0.4))
+        writer.send_signal(signal.SIGKILL)
+        said = max([said, *(int(line) for line in writer.stdout.read().splitlines() if line)])
+        assert writer.wait(10) == -signal.SIGKILL
+        writer.stdout.close()
+        turns = {}
+        for month in ("2026-10", "2026-11"):
+            rows = warehouse.read("missing_rates", [month]).collect()
+            assert rows.height in (0, 50_000)
+            turns[month] = rows["date"].cast(pl.Int32).unique().to_list()
+        assert turns["2026-10"] == turns["2026-11"], json.dumps(turns)
+        (turn,) = turns["2026-10"] or [-1]
+        assert turn >= said, "what was said to be published is there"
+        warehouse.sweep([])
+        live = {file.path for file in warehouse.catalogue.live("missing_rates").values()}
+        assert files_below(tmp_path / "warehouse") == live
+    assert said >= 0, "at least one publication came through"
+
+
+def test_a_fingerprint_tells_apart_what_its_parts_say() -> None:
+    assert fingerprint("a", "b") == fingerprint("a", "b")
+    assert len({fingerprint("a", "b"), fingerprint("ab"), fingerprint("b", "a"), fingerprint("a", "", "b"), fingerprint()}) == 5
