@@ -11,7 +11,6 @@ import dagster as dg
 from assets.attribution import attribute, count_delivery
 from assets.documents import issue
 from assets.intake import intake
-from assets.partitions import daily, monthly
 from assets.rating import rate
 from assets.resources import HomeResource
 from assets.upkeep import Upkeep
@@ -21,31 +20,26 @@ DAYS_BACK = 45
 take_in = dg.define_asset_job(
     "take_in",
     selection=dg.AssetSelection.assets(intake, count_delivery),
-    partitions_def=daily,
     description="Take in a delivery day: accept, drop or quarantine its rows, count its impressions, lay out its touches.",
 )
 attribute_day = dg.define_asset_job(
     "attribute_day",
     selection=dg.AssetSelection.assets(attribute),
-    partitions_def=daily,
     description="Attribute a delivery day, and every other day whose attribution is out of date.",
 )
 nightly = dg.define_asset_job(
     "nightly",
     selection=dg.AssetSelection.assets(intake, count_delivery, attribute),
-    partitions_def=daily,
     description="A delivery day from landing files to credits. Launch a backfill of this job for a period of days.",
 )
 rate_month = dg.define_asset_job(
     "rate_month",
     selection=dg.AssetSelection.assets(rate),
-    partitions_def=monthly,
     description="Rate a month under the contracts as approved now and draft its documents; issues nothing.",
 )
 close_month = dg.define_asset_job(
     "close_month",
     selection=dg.AssetSelection.assets(rate, issue),
-    partitions_def=monthly,
     description="Rate a month, issue its documents in one transaction and close it; refused while something is missing.",
 )
 JOBS = [take_in, attribute_day, nightly, rate_month, close_month]

@@ -14,7 +14,7 @@ import dagster as dg
 import polars as pl
 
 from contracts_io.errors import WarehouseError
-from contracts_io.money import NANO, nanos
+from contracts_io.money import minor_unit_nanos, nanos
 from contracts_io.store.documents import JournalLine
 from pipelines.attribution import WHOLE_CREDIT
 from pipelines.documents import Drafts
@@ -86,7 +86,7 @@ PARTNER_RATES_THERE = Rule(
 LINES_TIE_TO_ACCRUALS = Rule(
     "lines_tie_to_accruals",
     "draft_invoice_lines",
-    "each line is the sum of its accruals, to less than one minor unit, and documents are the sum of their lines",
+    "the lines of a contract are the sum of its accruals, to half a minor unit a line, and documents that of their lines",
     blocking=True,
 )
 JOURNAL_BALANCES = Rule("journal_balances", "journal", "every entry balances in its currency", blocking=True)
@@ -169,10 +169,15 @@ def lines_tie_to_accruals(accruals: pl.DataFrame, drafts: Drafts) -> Finding:
     exact = _sums(accruals, "amount")
     rounded = _sums(drafts.invoice_lines, "amount") | _sums(drafts.payout_lines, "amount")
     totals = _sums(drafts.invoices, "net") | _sums(drafts.payouts, "earnings")
+    heads = pl.concat([document.select("contract_id", "currency") for document in (drafts.invoices, drafts.payouts)])
+    unit = {contract_id: minor_unit_nanos(currency) for contract_id, currency in heads.iter_rows()}
     lines = pl.concat([drafts.invoice_lines.select("contract_id"), drafts.payout_lines.select("contract_id")])
     count = dict(lines.group_by("contract_id").len().iter_rows())
-    # A minor unit is at most one whole unit of the currency, so half of one a line bounds what rounding moves.
-    loose = sum(abs(rounded.get(c, 0) - amount) > count.get(c, 0) * NANO // 2 for c, amount in exact.items())
+    # Rounding moves a line by half a minor unit at most.
+    loose = sum(
+        2 * abs(rounded.get(c, 0) - exact.get(c, 0)) > count.get(c, 0) * unit.get(c, 0)
+        for c in exact.keys() | rounded.keys()
+    )
     untied = sum(totals.get(c) != amount for c, amount in rounded.items())
     passed = loose == 0 and untied == 0 and totals.keys() == rounded.keys()
     return Finding(LINES_TIE_TO_ACCRUALS, passed, {"contracts": len(exact), "loose": loose, "untied": untied})

@@ -7,12 +7,13 @@ import dagster as dg
 from assets.attribution import attribute, count_delivery
 from assets.automation import JOBS, every_morning, every_night, tell_of_failure
 from assets.documents import issue
-from assets.intake import LANDING_SPECS, intake
+from assets.intake import intake
 from assets.rating import rate
 from assets.resources import HomeResource
+from assets.sources import SOURCES
 
 defs = dg.Definitions(
-    assets=[*LANDING_SPECS, intake, count_delivery, attribute, rate, issue],
+    assets=[*SOURCES, intake, count_delivery, attribute, rate, issue],
     jobs=JOBS,
     schedules=[every_night, every_morning],
     sensors=[tell_of_failure],

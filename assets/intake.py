@@ -14,7 +14,7 @@ import polars as pl
 
 from assets import checks
 from assets.attribution import Results, log_other_days
-from assets.describe import OWNERS, counts, rows, spec
+from assets.describe import counts, rows, spec
 from assets.partitions import daily
 from assets.resources import HomeResource
 from assets.upkeep import EARLY_DAYS, Touched
@@ -29,34 +29,6 @@ from contracts_io.warehouse import PartitionFile
 from pipelines.conversions import ORDER_KEY, conversion_states
 from pipelines.duplicates import across_days, within_day
 from pipelines.intake import REFUSAL, UNREADABLE, judge
-
-LANDING_SPECS = [
-    *(
-        dg.AssetSpec(
-            f"landing_{feed}",
-            group_name="landing",
-            owners=OWNERS,
-            kinds={"file"},
-            partitions_def=daily,
-            description=f"Files that upstream systems drop under landing/{feed}/<delivery day>/; adledger never writes there.",
-        )
-        for feed in FEED_NAMES
-    ),
-    dg.AssetSpec(
-        "landing_fx_rates",
-        group_name="landing",
-        owners=OWNERS,
-        kinds={"file"},
-        description="Exchange rates by date, dropped as landing/fx_rates/*.csv.",
-    ),
-    dg.AssetSpec(
-        "contracts",
-        group_name="contracts",
-        owners=OWNERS,
-        kinds={"sqlalchemy"},
-        description="Contract versions in the books: imported, approved by a second person, audited.",
-    ),
-]
 
 _DAY_TABLES = {
     **{feed: [f"landing_{feed}"] for feed in FEED_NAMES},

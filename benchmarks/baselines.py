@@ -108,7 +108,7 @@ def duckdb_night(log: Path, out: Path, first: date, last: date) -> None:
                 where c.copy = 1 and c.delivery_day >= date '{first}'
                     and (c.event_time at time zone a.timezone)::date >= a.starts_on
                     and t.event_time <= c.event_time
-                    and t.event_time >= c.event_time - to_hours(case when t.is_click then a.click_hours else a.view_hours end)
+                    and t.event_time >= c.event_time - to_hours(if(t.is_click, a.click_hours, a.view_hours))
                     and t.delivery_day <= c.delivery_day + 1
             )
             select conversion_id, touch_id, partner_id, line_item_id from candidates where place = 1

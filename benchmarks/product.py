@@ -90,7 +90,7 @@ def compare(home: Path, out: Path, verdict: Path, first: str, last: str) -> None
     days = [str(day) for day in days_between(parse_day(first), parse_day(last))]
     warehouse = Home.open(home).warehouse
     counts = warehouse.read_days("delivery_counts", days).collect()
-    theirs = pl.read_parquet(out / "counts.parquet").select(counts.columns).cast(dict(counts.schema))
+    theirs = pl.read_parquet(out / "counts.parquet").select(counts.columns).cast(counts.schema)
     per_line = [frame.group_by("line_item_id").agg(pl.col("impressions", "cost").sum()) for frame in (counts, theirs)]
     credits = warehouse.read("attribution_credits", days).select("conversion_id", "touch_id", "partner_id", "line_item_id")
     earned = credits.collect()

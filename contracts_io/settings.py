@@ -31,16 +31,16 @@ DEFAULT_SETTINGS = """\
 # database_url = "postgresql+psycopg://adledger@db.example.com/adledger"
 
 # An event is accepted up to this many days after it happened (0 to 60).
-horizon_days = 7
+# horizon_days = 7
 
 # Touches that are delivered up to this many days after a conversion still count for it (0 to 30).
-grace_days = 1
+# grace_days = 1
 
 # The currency of the cost column of impressions (ISO 4217).
-cost_currency = "USD"
+# cost_currency = "USD"
 
 # Who issues the documents. Each is optional; some exports ask for it.
-[company]
+# [company]
 # name = "Example Media, Inc."
 # country = "US"
 # tax_id = "12-3456789"
@@ -48,18 +48,18 @@ cost_currency = "USD"
 # bank = {iban = "DE89370400440532013000", bic = "COBADEFFXXX"}     # or {account = "...", routing = "..."}
 
 # Who may submit contracts, approve them and close months. Without a list, anyone may; an approver is never the submitter.
-[roles]
+# [roles]
 # submit = ["ann"]
 # approve = ["bob", "carol"]
 # close = ["carol"]
 
 # One section for each feed: impressions, clicks, conversions, conversion_adjustments.
-[feeds.impressions]
+# [feeds.impressions]
 # enabled = true                  # false: the feed is empty, and nothing is awaited
 # null_values = ["null", "\\\\N"]    # words that mean null, besides empty text
 
 # Columns that have other names or forms in your files, by their canonical name.
-[feeds.impressions.columns]
+# [feeds.impressions.columns]
 # impression_id = "bid_id"                                          # another name
 # partner_id = {constant = "streamco"}                              # not in the file: the same for every row
 # event_time = {column = "ts", format = "%Y%m%d%H%M%S%3f", zone = "Asia/Shanghai"}   # of times without one: UTC

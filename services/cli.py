@@ -68,7 +68,9 @@ def _root(home: str | None) -> Path:
 def _open(home: str | None) -> Home:
     from contracts_io.home import Home  # noqa: PLC0415
 
-    return Home.open(_root(home))
+    opened = Home.open(_root(home))
+    _ = opened.settings  # a command that cannot follow the settings stops here, before it does anything
+    return opened
 
 
 def _now() -> datetime:

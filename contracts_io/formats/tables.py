@@ -27,16 +27,17 @@ def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame], kind: str) ->
         for name, frame in tables.items():
             path = folder / f"{name}.{kind}"
             temporary = folder / f".{name}.{kind}.tmp"
-            _WRITERS[kind](frame, temporary)
-            os.replace(temporary, path)  # noqa: PTH105 - the same, said as what it is
+            try:
+                _WRITERS[kind](frame, temporary)
+                os.replace(temporary, path)  # noqa: PTH105 - the same, said as what it is
+            finally:
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
             written.append(path)
     except (OSError, pl.exceptions.ComputeError) as error:
         reason = disk_refusal(error)
         if reason is None:
             raise
-        for left in folder.glob(".*.tmp"):
-            with suppress(OSError):
-                left.unlink()
         raise AdledgerError(
             f"the tables cannot be written ({reason})",
             where=str(folder),

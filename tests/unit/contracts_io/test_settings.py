@@ -25,16 +25,20 @@ def test_the_text_that_init_writes_says_the_defaults() -> None:
     assert parse_settings("") == Settings()
 
 
+def test_a_section_can_be_added_at_the_end_of_the_text_that_init_writes() -> None:
+    settings = parse_settings(DEFAULT_SETTINGS + 'horizon_days = 3\n[feeds.impressions.columns]\nimpression_id = "bidid"\n')
+    assert settings.horizon_days == 3
+    assert settings.feeds["impressions"].columns["impression_id"].column == "bidid"
+
+
 def test_every_example_in_the_text_that_init_writes_is_accepted() -> None:
-    examples = [line.removeprefix("# ") for line in DEFAULT_SETTINGS.splitlines() if line.startswith("# ") and " = " in line]
-    sections = [line for line in DEFAULT_SETTINGS.splitlines() if line.startswith("[")]
-    assert len(examples) == 16
+    lines = [line.removeprefix("# ") for line in DEFAULT_SETTINGS.splitlines()]
+    examples = [line for line in lines if " = " in line]
+    sections = [line for line in lines if line.startswith("[")]
+    assert len(examples) == 19
     assert sections == ["[company]", "[roles]", "[feeds.impressions]", "[feeds.impressions.columns]"]
     first_event_time = next(line for line in examples if "format" in line)
-    text = "\n".join(
-        line.removeprefix("# ") if " = " in line and line.removeprefix("# ") != first_event_time else line
-        for line in DEFAULT_SETTINGS.splitlines()
-    )
+    text = "\n".join(line for line in lines if (line in examples or line in sections) and line != first_event_time)
     settings = parse_settings(text)
     assert settings.company.name == "Example Media, Inc."
     assert settings.feeds["impressions"].null_values == ("null", "\\N")
