@@ -1,6 +1,6 @@
 """Closing a month: what stands against it, and issuing its documents in one transaction.
 
-The documents are the drafts, digit for digit; what is added here are numbers, dates, and the balances that only the books know.
+The documents are the drafts, digit for digit; added here are numbers, dates, and the balances that only the books know.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Every derived partition records the fingerprint of what it was made from. A run, whatever started it, takes in its day and
 then brings every partition up to date whose inputs are no longer those it was made from: the day itself, the day before it
-(whose grace touches came with it), a later day that lost a duplicate, a day whose contract was amended, what a killed process
-left undone. So the tables depend on what was delivered and agreed, never on the order or number of runs.
+(whose grace touches came with it), a later day that lost a duplicate, a day whose contract was amended, what a process that
+was killed left undone. So the tables depend on what was delivered and agreed, never on the order or number of runs.
 
 What does not belong here: a rule about money (``pipelines``), and what a table is for (``contracts_io.frames``).
 """
@@ -155,7 +155,7 @@ class Upkeep:
     def _rates_fingerprint(self, first: date, last: date) -> str:
         return fingerprint(*self._rates.filter(pl.col("date").is_between(first, last)).rows())
 
-    # Months: rated and drafted
+    # Months, rated and drafted
 
     def months(self) -> list[Month]:
         """Every month in which something that was delivered can be billed."""

@@ -12,7 +12,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from commands import adledger, counted, table
 
 CASES = Path(__file__).parent / "cases"
