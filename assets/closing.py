@@ -29,7 +29,7 @@ def reasons_against_close(home: Home, month: Month, upkeep: Upkeep) -> list[str]
     """Everything that stops the close of ``month`` (spec 7.2), each with its remedy; empty: it can be closed."""
     return [
         *_missing_days(home, month, upkeep),
-        *_earlier_open_months(home, month),
+        *_earlier_open_months(home, month, upkeep),
         *_missing_rates(home, month),
     ]
 
@@ -55,17 +55,24 @@ def last_day_needed(home: Home, month: Month, upkeep: Upkeep) -> date:
     return latest + timedelta(days=home.settings.grace_days)
 
 
-def _earlier_open_months(home: Home, month: Month) -> list[str]:
+def _earlier_open_months(home: Home, month: Month, upkeep: Upkeep) -> list[str]:
     closed = home.books.closed_months()
+    stale = [earlier for earlier in upkeep.stale_months() if earlier < month and earlier not in closed]
     drafted = [
         *home.warehouse.catalogue.live("draft_invoices").values(),
         *home.warehouse.catalogue.live("draft_payouts").values(),
     ]
-    open_months = {Month.parse(file.partition) for file in drafted if file.rows} - closed.keys()
+    open_months = {Month.parse(file.partition) for file in drafted if file.rows} - closed.keys() - set(stale)
     return [
-        f"{earlier} is open and has documents to issue: run `adledger close {earlier}` first"
-        for earlier in sorted(open_months)
-        if earlier < month
+        *(
+            f"{earlier} is open and its drafts are out of date: run the job rate_month for it, or `adledger run DAY` of any day"
+            for earlier in stale
+        ),
+        *(
+            f"{earlier} is open and has documents to issue: run `adledger close {earlier}` first"
+            for earlier in sorted(open_months)
+            if earlier < month
+        ),
     ]
 
 

@@ -52,7 +52,8 @@ def ingest(home: Home, day: date) -> list[Touched]:
     Gives what was written, the day itself first. FeedError where a delivery cannot be used; then nothing has changed.
     """
     text = str(day)
-    taken = {feed: _take_in(home, feed, day) for feed in FEED_NAMES}
+    deliveries = [find_delivery(home.landing, feed, day, home.settings.feeds[feed]) for feed in FEED_NAMES]
+    taken = {delivery.feed: _take_in(home, delivery, day) for delivery in deliveries}
     unpublished = [file for feed_day in taken.values() for file in feed_day.files]
     feed_counts = [_counts_row(feed, day, feed_day.counts) for feed, feed_day in taken.items()]
     tables = {
@@ -72,9 +73,9 @@ def ingest(home: Home, day: date) -> list[Touched]:
     return [Touched(d, {f.table: f.rows for f in unpublished if f.partition == d}) for d in (text, *days)]
 
 
-def _take_in(home: Home, feed: str, day: date) -> _FeedDay:
+def _take_in(home: Home, delivery: Delivery, day: date) -> _FeedDay:
+    feed = delivery.feed
     settings = home.settings.feeds[feed]
-    delivery = find_delivery(home.landing, feed, day, settings)
     inputs = f"{delivery.fingerprint[:48]}/{home.settings.horizon_days}"
     with ExitStack() as stack:
         read = read_delivery(delivery, settings)

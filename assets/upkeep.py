@@ -158,13 +158,14 @@ class Upkeep:
     # Months, rated and drafted
 
     def months(self) -> list[Month]:
-        """Every month in which something that was delivered can be billed."""
+        """Every month in which something that was delivered can be billed, or could be when it was drafted."""
         days = self._home.days_run()
         if not days:
             return []
         first = days[0] - timedelta(days=self._home.settings.horizon_days + 1)
         last = days[-1] + timedelta(days=EARLY_DAYS + self._longest_validation)
-        return list(months_between(Month.of(first), Month.of(last)))
+        drafted = (Month.parse(partition) for partition in self._live("draft_payouts"))
+        return sorted({*months_between(Month.of(first), Month.of(last)), *drafted})
 
     @cached_property
     def _longest_validation(self) -> int:

@@ -6,10 +6,10 @@ writes ``DIR/landing/{impressions,clicks,conversions}/<delivery day>/part-N.parq
 ``DIR/contracts/*.json``. Every value is a pure function of the number of its row, so a day is written without the one
 before it and memory stays that of one file.
 
-What the log looks like: the weight of households and line items falls with the root of their rank; 0.5 % of rows
-carry the id of an earlier row (three in four of the same day, the rest of up to two days before), one in ten of those with
-other content; 2 % is invalid traffic; 1 % is delivered one to three days late. One click on 250 impressions, one
-conversion on 1,000, four in five of a household that saw the advertiser's line.
+What the log looks like: the weight of households and line items falls with the root of their rank; a line item runs at a
+few of the partners; 0.5 % of rows carry the id of an earlier row (three in four of the same day, the rest of up to two days
+before), one in ten of those with other content; 2 % is invalid traffic; 1 % is delivered one to three days late. One click
+on 250 impressions, one conversion on 1,000, four in five of a household that saw the advertiser's line.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ ROWS_PER_CLICK = 250
 ROWS_PER_CONVERSION = 1_000
 LINE_ITEMS_PER_ADVERTISER = 5
 PARTNERS = 40
+PARTNERS_PER_LINE_ITEM = 6
 
 _ZONES = ("America/New_York", "America/Los_Angeles", "UTC", "Europe/Berlin")
 _DAY_MS = 86_400_000
@@ -52,6 +53,7 @@ class Log:
     days: int
     first: date
     line_items: int
+    partners_per_line_item: int
     households: int
     stream: int
     binary_ids: bool
@@ -70,11 +72,14 @@ def main() -> None:
     parser.add_argument("--first", default="2026-10-01", help="first delivery day")
     parser.add_argument("--ids", choices=["uuid-text", "uuid-binary"], default="uuid-text", help="form of impression ids")
     parser.add_argument("--line-items", type=int, default=1_000)
+    parser.add_argument("--partners-per-line-item", type=int, default=PARTNERS_PER_LINE_ITEM, help=f"{PARTNERS} at most")
     parser.add_argument("--households", type=int, default=2_000_000)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     if min(args.rows, args.days, args.households) < 1 or args.line_items < LINE_ITEMS_PER_ADVERTISER:
         parser.error(f"rows, days and households are at least 1, line items at least {LINE_ITEMS_PER_ADVERTISER}")
+    if not 1 <= args.partners_per_line_item <= PARTNERS:
+        parser.error(f"a line item runs at 1 to {PARTNERS} partners")
     try:
         first = parse_day(args.first)
     except AdledgerError as error:
@@ -84,6 +89,7 @@ def main() -> None:
         days=args.days,
         first=first,
         line_items=args.line_items,
+        partners_per_line_item=args.partners_per_line_item,
         households=args.households,
         stream=1_000 * args.seed,
         binary_ids=args.ids == "uuid-binary",
@@ -208,7 +214,7 @@ def _touches(numbered: pl.LazyFrame, log: Log, ids: int) -> pl.LazyFrame:
             event_time=_time(n, log),
             household_id=pl.concat_str(*hex_words(pl.col("household"))),
             line_item_id=_numbered("li", pl.col("line"), log.line_items),
-            partner_id=_numbered("pub", part_of(who, 32, 1 << 8) % PARTNERS, PARTNERS),
+            partner_id=_numbered("pub", _runs_at(who, pl.col("line"), log), PARTNERS),
         )
     )
 
@@ -235,6 +241,11 @@ def _household(who: pl.Expr, log: Log) -> pl.Expr:
 
 def _line_item(who: pl.Expr, log: Log) -> pl.Expr:
     return _by_root(part_of(who, 40, _U24), _U24, log.line_items)
+
+
+def _runs_at(who: pl.Expr, line: pl.Expr, log: Log) -> pl.Expr:
+    """One of the few partners at which the line item runs; 11 and ``PARTNERS`` have no common divisor, so they differ."""
+    return (line * 7 + part_of(who, 32, 1 << 8) % log.partners_per_line_item * 11) % PARTNERS
 
 
 def _by_root(luck: pl.Expr, below: int, size: int) -> pl.Expr:

@@ -122,6 +122,7 @@ class Bench:
     def generate(self, rows: int, line_items: int, ids: str) -> None:
         """Write the landing files and contracts."""
         size = [f"--rows={rows}", f"--days={len(self._days)}", f"--line-items={line_items}", f"--ids={ids}"]
+        self._console.print(f"writing {rows:,} impressions")
         self._must("generate.py", f"--to={self._log}", f"--first={FIRST}", *size)
 
     def measure(
@@ -131,6 +132,7 @@ class Bench:
         measured = []
         agreed = {}
         if "day" in tasks:
+            self._console.print(f"taking in the {len(self._days) - 1} days before the last")
             self._must("product.py", "prepare", self._eve, self._log)
             self._must("product.py", "run", self._eve, *self._days[:-1])
         for turn in range(repeat):

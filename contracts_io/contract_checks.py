@@ -12,7 +12,8 @@ from datetime import date
 from itertools import combinations
 from typing import Any
 
-from contracts_io.contract_fields import FIRST_DAY, LAST_DAY, Problem, as_day, as_micros, shown
+from contracts_io.contract_fields import FIRST_DAY, LAST_DAY, Problem, as_day, as_micros, is_expression_text, shown
+from contracts_io.expression import EXAMPLE, ExpressionError, parse
 from contracts_io.money import MICRO
 
 Tree = dict[str, Any]
@@ -30,6 +31,7 @@ def document_problems(tree: Tree) -> list[Problem]:
         *_sides(tree),
         *_document_terms(tree),
         *_attribution(tree),
+        *_eligible_when(tree),
         *_terms(tree),
         *_claims(tree),
         *_shared_and_priced(tree),
@@ -152,6 +154,17 @@ def _attribution(tree: Tree) -> Iterator[Problem]:
         seen.add(str(partner))
         yield from _lookback(override, f"partner_overrides[{i}].lookback", "{view: 7d}")
     yield from _lookback(attribution, "attribution.lookback", "{view: 30d, click: 7d}")
+
+
+def _eligible_when(tree: Tree) -> Iterator[Problem]:
+    text = _node(tree, "eligibility").get("eligible_when")
+    if not isinstance(text, str) or not is_expression_text(text):
+        return  # reported by the field
+    try:
+        parse(text)
+    except ExpressionError as error:
+        at = f" (character {error.position})" if error.position else ""
+        yield Problem("eligibility.eligible_when", error.what + at, error.expected, f'"{EXAMPLE}"')
 
 
 def _lookback(holder: Tree, path: str, example: str) -> Iterator[Problem]:

@@ -41,6 +41,7 @@ COUNTRY = "a country as ISO 3166-1 alpha-2"
 COUNTRIES = "a list of countries as ISO 3166-1 alpha-2, not empty, each once"
 COUNT = "a whole number from 1 to 1,000,000,000,000"
 DAYS = "a whole number of days from 0 to 3,660"
+EXPRESSION = "an expression of 1 to 2,000 characters"
 DURATION = "whole days or hours as Nd or Nh, at most four digits; 0d switches the kind off"
 
 
@@ -165,6 +166,10 @@ def _plain(limit: int, also: str = "") -> Callable[[str], bool]:
     return accepted
 
 
+is_expression_text = _plain(2000, also="\n\t")
+"""Whether a text can be an expression at all, by its length and its characters."""
+
+
 def _matches(pattern: str) -> Callable[[str], bool]:
     compiled = re.compile(pattern)
     return lambda text: compiled.fullmatch(text) is not None
@@ -242,10 +247,7 @@ Iban = Annotated[
 Bic = Annotated[
     str, BeforeValidator(_read_text("a BIC of 8 or 11 characters", _matches("[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?")))
 ]
-Expression = Annotated[
-    str,
-    BeforeValidator(_read_text("an expression of 1 to 2,000 characters", _plain(2000, also="\n\t"))),
-]
+Expression = Annotated[str, BeforeValidator(_read_text(EXPRESSION, is_expression_text))]
 
 NotEmpty = Annotated[tuple[_Item, ...], AfterValidator(_not_empty)]
 Texts = Annotated[tuple[Text, ...], AfterValidator(_each_once)]

@@ -21,6 +21,7 @@ from contracts_io.contract_fields import (
     DAY,
     DAYS,
     DURATION,
+    EXPRESSION,
     SHARE,
     TEXT,
     TEXTS,
@@ -162,7 +163,7 @@ class Eligibility(Node):
     excluded_coupons: tuple[Text, ...] = field("a list of texts", "[STAFF]", default=())
     repeat_household_days: Days | None = field(DAYS, "30", default=None)
     order_dedup_days: Days = field(DAYS, "90", default=90)
-    eligible_when: Expression | None = field("an expression of 1 to 2,000 characters", '"order_value >= 50"', default=None)
+    eligible_when: Expression | None = field(EXPRESSION, '"order_value >= 50"', default=None)
 
 
 class PartnerOverride(Node):

@@ -87,9 +87,13 @@ class Warehouse:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             target = folder / f"{sha256}.parquet"
             with _disk_errors(target):
+                is_new = not folder.exists()
                 folder.mkdir(parents=True, exist_ok=True)
                 path.replace(target)
                 _sync_folder(folder)
+                if is_new:  # or a power cut could lose the folder that the catalogue lists
+                    _sync_folder(folder.parent)
+                    _sync_folder(self._root)
         return PartitionFile(table, partition, str(target.relative_to(self._root)), sha256, rows, inputs)
 
     @contextmanager

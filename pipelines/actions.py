@@ -54,7 +54,7 @@ def rate_actions(
     )
     advertiser = _advertiser_units(won, terms)
     partner = _partner_units(won, terms, rates)
-    missing = partner.filter(pl.col("value").is_not_null() & pl.col("unit_value").is_null())
+    missing = partner.filter(pl.col("fee_type") == "percent", pl.col("value").is_not_null() & pl.col("unit_value").is_null())
     priced = pl.concat(
         [advertiser, partner.join(missing, on=[*_CONVERSION, "contract_id", "term_id"], how="anti")], how="diagonal"
     )

@@ -98,7 +98,8 @@ def _lines(accruals: pl.DataFrame, headers: pl.DataFrame) -> pl.DataFrame:
 
 
 def _description() -> pl.Expr:
-    rate = pl.col("rate").cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+    # At least two places, as people write prices, and as many of the six as say something.
+    rate = pl.col("rate").cast(pl.String).str.replace(r"(\.\d\d\d*?)0+$", "${1}")
     media = pl.format("{}: impressions at {} {} per 1,000", "term_id", rate, "currency")
     action = pl.format("{}: {} at {}", "term_id", "event", rate)
     paid_on = pl.format("{}: {} at {}, charged under {}", "term_id", "event", rate, "advertiser_contract_id")

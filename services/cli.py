@@ -93,7 +93,7 @@ def init(home: str | None, json_output: bool) -> None:
     from services import show  # noqa: PLC0415
 
     root = _root(home)
-    existed = (root / SETTINGS_FILE).exists()
+    existed = (root / SETTINGS_FILE).exists() and (root / "warehouse").exists()
     Home.create(root)
     if json_output:
         show.as_json({"home": str(root), "created": not existed})

@@ -35,7 +35,9 @@ def prepare_environment(home: Home) -> None:
     folder.mkdir(exist_ok=True)
     settings = folder / "dagster.yaml"
     if not settings.exists():
-        settings.write_text(_INSTANCE_SETTINGS, encoding="utf-8")
+        whole = folder / f".{settings.name}.{os.getpid()}"
+        whole.write_text(_INSTANCE_SETTINGS, encoding="utf-8")
+        whole.replace(settings)  # a process that dies here leaves no half of it
     os.environ["ADLEDGER_HOME"] = str(home.root.resolve())
     os.environ["DAGSTER_HOME"] = str(folder)
 

@@ -24,7 +24,8 @@ def print_run(home: Home, report: RunReport) -> None:
     out = show.console()
     out.print(_feeds_table(report))
     statuses = sorted(report.statuses.items(), key=lambda item: -item[1])
-    out.print(show.table("Conversions", ["status", "conversions"], statuses, numbers=["conversions"]))
+    if statuses:
+        out.print(show.table("Conversions", ["status", "conversions"], statuses, numbers=["conversions"]))
     rows = [row for month in report.months for row in _draft_rows(home, month)]
     if rows:
         columns = ["month", "", "documents", "currency", "total"]
@@ -110,13 +111,18 @@ def print_status(home: Home, found: Status) -> None:
             m.documents,
             _amounts(m.invoices),
             _amounts(m.payouts),
-            "; ".join(m.against) or ("" if m.closed_on else "can be closed"),
+            "" if m.closed_on else "not yet, see below" if m.against else "can be closed",
         )
         for m in found.months
     ]
     if rows:
         columns = ["month", "state", "documents", "invoices", "payouts", "close"]
         out.print(show.table("Months", columns, rows, numbers=["documents", "invoices", "payouts"]))
+    for m in found.months:
+        if m.against:
+            out.print(f"Before {m.month} can be closed", style="bold")
+            for reason in m.against:
+                out.print(f"  {reason}", markup=False)
     if found.next_steps:
         out.print("Next", style="bold")
         for step in found.next_steps:

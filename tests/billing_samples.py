@@ -20,7 +20,14 @@ DAY = date(2026, 10, 5)
 NOON = datetime.fromisoformat("2026-10-05T12:00:00+00:00")
 MICROSECOND = timedelta(microseconds=1)
 
-_SERVED = {"file": "part-0.csv", "row": 1, "event_time": NOON, "household_id": "h1", "line_item_id": "li-1", "partner_id": "pub-1"}
+_SERVED = {
+    "file": "part-0.csv",
+    "row": 1,
+    "event_time": NOON,
+    "household_id": "h1",
+    "line_item_id": "li-1",
+    "partner_id": "pub-1",
+}
 _USUAL: dict[str, dict[str, Any]] = {
     "impressions": _SERVED | {"impression_id": "i1", "viewable": False, "completed": False},
     "clicks": _SERVED | {"click_id": "k1"},
@@ -114,7 +121,7 @@ def rows_of(table: str, rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
         pl.Series(name, [_exact(row[name], dtype) for row in given], pl.String if isinstance(dtype, pl.Decimal) else dtype)
         for name, dtype in TABLES[table].polars_schema.items()
     ]
-    frame = pl.DataFrame(columns).cast(dict(TABLES[table].polars_schema))
+    frame = pl.DataFrame(columns).cast(TABLES[table].polars_schema)
     TABLES[table].check(frame.lazy(), has_rows=bool(given))
     return frame
 
@@ -134,7 +141,7 @@ def fx_rates(*rows: tuple[date, str, str, str]) -> pl.DataFrame:
     """Table ``fx_rates`` of (date, base, quote, rate)."""
     schema = TABLES["fx_rates"].polars_schema
     texts = pl.DataFrame(list(rows), schema=dict.fromkeys(schema, pl.String) | {"date": pl.Date}, orient="row")
-    return texts.cast(dict(schema))
+    return texts.cast(schema)
 
 
 def term(term_id: str, pricing: dict[str, Any], *line_items: str, **more: Any) -> dict[str, Any]:
@@ -204,11 +211,15 @@ def judged(
     rows = rows_of("conversions", conversions)
     states = conversion_states(rows.lazy(), rows.lazy(), rows_of("conversion_adjustments", adjustments).lazy())
     return attribute(
-        rows.lazy(), states, rows_of("touches", touches).lazy(), frames(*contracts), fx_rates() if rates is None else rates, DAY
+        rows.lazy(),
+        states,
+        rows_of("touches", touches).lazy(),
+        frames(*contracts),
+        fx_rates() if rates is None else rates,
+        DAY,
     )
 
 
 def frames(*contracts: InForce) -> TermFrames:
     """The contracts as frames."""
     return terms_in_force(contracts)
-

@@ -19,7 +19,6 @@ RATED = ["1-flat"]
 MONTHS = ["2026-08", "2026-09", "2026-10", "2026-11", "2026-12", "2027-01"]
 
 
-
 @pytest.mark.parametrize("case", RATED)
 def test_a_worked_case_agrees_in_every_table(case: str, tmp_path: Path) -> None:
     home = tmp_path / "home"

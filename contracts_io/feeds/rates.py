@@ -14,7 +14,7 @@ from contracts_io.errors import FeedError, UsageError
 from contracts_io.money import NANOS_TYPE, is_currency, parse_scaled
 
 RATES_SCHEMA = pl.Schema({"date": pl.Date(), "base": pl.String(), "quote": pl.String(), "rate": NANOS_TYPE})
-_HIGHEST = 10**18
+_HIGHEST = 10**10  # a value of 10^9 times a rate of 10^10, both with nine places, stays within 128 bits
 _Key = tuple[date, str, str]
 
 

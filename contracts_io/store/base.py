@@ -68,5 +68,13 @@ def _transaction(engine: sa.Engine, begin: str) -> Iterator[sa.Connection]:
             where=engine.url.render_as_string(hide_password=True),
             remedy="check database_url in adledger.toml and that the database is there",
         ) from error
-    with connection, connection.begin():
-        yield connection
+    with connection:
+        try:
+            with connection.begin():
+                yield connection
+        except sa.exc.OperationalError as error:
+            raise BooksError(
+                f"the books did not take it: {error.orig}",
+                where=engine.url.render_as_string(hide_password=True),
+                remedy="nothing of it was kept; free space, or see that the database is well, then run the same command again",
+            ) from error

@@ -342,7 +342,7 @@ def _balances(connection: sa.Connection, month: Month) -> dict[str, int]:
     query = sa.select(payout.c.contract_id, payout.c.carried_forward_minor).join(
         latest, (payout.c.contract_id == latest.c.contract_id) & (payout.c.month == latest.c.month)
     )
-    return {contract_id: amount for contract_id, amount in connection.execute(query).tuples() if amount}
+    return {contract_id: amount for contract_id, amount in connection.execute(query) if amount}
 
 
 def already_closed(month: Month, on: date) -> BooksError:

@@ -191,7 +191,7 @@ def close(home: Home, month: Month = OCTOBER) -> None:
 
 def exported(home: Home, folder: Path) -> dict[str, bytes]:
     """Every exported table of October and November: issued where the month is closed, drafts where it is open."""
-    contents = {}
+    contents: dict[str, bytes] = {}
     for month in (OCTOBER, NOVEMBER):
         paths = billing.export(home, month, folder / str(month), "csv", draft=month not in home.books.closed_months())
         contents |= {f"{month}/{path.name}": path.read_bytes() for path in paths}
@@ -205,10 +205,19 @@ def live(home: Home) -> dict[tuple[str, str], str]:
         return {(table, partition): sha256 for table, partition, sha256 in connection.execute(query)}
 
 
-def catalogue_rows(home: Home) -> list[tuple[Any, ...]]:
+def catalogue_rows(home: Home) -> list[Any]:
     """Every row of the catalogue, live or replaced."""
     with home.engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(sa.select(lake_file).order_by(lake_file.c.id))]
+        return list(connection.execute(sa.select(lake_file).order_by(lake_file.c.id)))
+
+
+def live_rows(home: Home) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """Path, rows and fingerprint of the inputs of every live file, by table and partition."""
+    return {
+        (row.table_name, row.partition): (row.path, row.rows, row.inputs)
+        for row in catalogue_rows(home)
+        if row.removed is None
+    }
 
 
 def warehouse_files(home: Home) -> dict[str, str]:

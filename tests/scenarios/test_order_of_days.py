@@ -17,7 +17,7 @@ from small_world import (
     close,
     deliver,
     exported,
-    live,
+    live_rows,
     make_home,
     run,
     small_world,
@@ -55,8 +55,7 @@ def test_any_order_of_days_in_one_backfill_gives_the_same_tables(
 ) -> None:
     home = make_home(tmp_path / "home")
     run(home, *order)
-    assert live(home) == live(undisturbed)
-    assert {file: row for *_, file, row in _live_rows(home)} == {file: row for *_, file, row in _live_rows(undisturbed)}
+    assert live_rows(home) == live_rows(undisturbed)
     close(home)
     assert exported(home, tmp_path / "exports") == closed_tables
 
@@ -67,14 +66,9 @@ def test_days_run_one_by_one_in_any_order_give_the_same_tables(
     home = make_home(tmp_path / "home")
     for day in (NOV1, OCT28, OCT31, OCT30, NOV2, OCT29):
         run(home, day)
-    assert live(home) == live(undisturbed)
+    assert live_rows(home) == live_rows(undisturbed)
     close(home)
     assert exported(home, tmp_path / "exports") == closed_tables
-
-
-def _live_rows(home: Home) -> list[tuple[str, tuple[object, ...]]]:
-    """What the catalogue says of each live file, less its row id and snapshots."""
-    return [(row[3], (row[1], row[2], row[4], row[5], row[6])) for row in catalogue_rows(home) if row[-1] is None]
 
 
 def test_running_a_day_again_changes_no_file_and_no_row_of_the_catalogue(
@@ -127,7 +121,7 @@ def test_a_contract_approved_after_the_days_were_run_counts_at_the_next_run_of_a
     assert set(statuses(home).values()) == {"no_contract"}
     agree(home, ADVERTISER)
     run(home, OCT30)
-    assert live(home) == live(undisturbed)
+    assert live_rows(home) == live_rows(undisturbed)
 
 
 def test_a_day_delivered_again_with_fewer_rows_restores_the_rows_that_a_later_day_had_lost_to_it(
@@ -148,7 +142,7 @@ def test_a_day_delivered_again_with_fewer_rows_restores_the_rows_that_a_later_da
     deliver(from_scratch, "impressions", OCT28, fewer)
     deliver(from_scratch, "impressions", OCT29, no_late)
     run(from_scratch, *DAYS)
-    assert live(home) == live(from_scratch)
+    assert live_rows(home) == live_rows(from_scratch)
 
 
 def test_a_conversion_delivered_late_but_earlier_in_time_makes_the_later_one_a_duplicate_order(tmp_path: Path) -> None:
@@ -209,4 +203,29 @@ def test_a_failed_day_leaves_the_others_as_they_are_and_counts_once_it_can_be_re
     (home.landing / "impressions" / str(OCT30)).mkdir()
     good.rename(home.landing / "impressions" / str(OCT30) / "part-0.csv")
     run(home, OCT30)
-    assert live(home) == live(undisturbed)
+    assert live_rows(home) == live_rows(undisturbed)
+
+
+def test_a_month_in_which_nothing_is_billed_any_more_loses_its_drafts(tmp_path: Path) -> None:
+    validated_for_a_month = ADVERTISER.replace("currency:", "validation_days: 30\ncurrency:")
+    home = make_home(tmp_path / "home", contracts=[validated_for_a_month])
+    run(home, *DAYS[3:5])
+    assert home.warehouse.rows("draft_invoices", "2026-12") == 1  # the purchase of 1 November
+    agree(home, ADVERTISER)
+    run(home, NOV1)
+    assert home.warehouse.rows("draft_invoices", "2026-12") == 0
+
+
+def test_late_data_of_a_closed_month_changes_no_document_and_removes_no_file_that_one_was_made_from(
+    closed: Home, copy_of: Callable[[Home], Home], closed_tables: dict[str, bytes], tmp_path: Path
+) -> None:
+    home = copy_of(closed)
+    made_from = {row.path for row in catalogue_rows(home) if row.removed is None}
+    deliver(home, "impressions", OCT31, small_world()["impressions", OCT31][2:])
+    run(home, OCT31)
+    run(home, OCT31)
+    assert home.warehouse.rows("impressions", str(OCT31)) == 5
+    assert made_from <= warehouse_files(home).keys()
+    tables = exported(home, tmp_path / "exports")
+    for name in ("invoices", "invoice_lines", "payouts", "payout_lines", "journal"):
+        assert tables[f"2026-10/{name}.csv"] == closed_tables[f"2026-10/{name}.csv"]

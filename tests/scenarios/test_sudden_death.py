@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from small_world import (
     DAYS,
@@ -23,13 +24,14 @@ from small_world import (
     catalogue_rows,
     close,
     exported,
-    live,
+    live_rows,
     make_home,
     warehouse_files,
 )
 
 from contracts_io.home import Home
 from contracts_io.store.documents import Closing
+from services.orchestrator import INSTANCE_FOLDER, prepare_environment
 
 KILLS = int(os.environ.get("ADLEDGER_TEST_KILLS", "6"))
 SEED = int(os.environ.get("ADLEDGER_TEST_SEED", "1"))
@@ -71,7 +73,8 @@ def started(program: str, home: Home, *arguments: object) -> subprocess.Popen[st
         command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "begun\n"
+    begun = process.stdout.readline()
+    assert begun == "begun\n", process.communicate()[1]
     return process
 
 
@@ -85,16 +88,16 @@ def killed(process: subprocess.Popen[str], after: float) -> bool:
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Exit status and standard error of a process that is left alone."""
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     return process.returncode, errors
 
 
 def assert_same(home: Home, other: Home, folder: Path) -> None:
     """The two homes hold the same tables, live files and documents, and no file that nobody lists."""
     assert exported(home, folder / "one") == exported(other, folder / "other")
-    assert live(home) == live(other)
+    assert live_rows(home) == live_rows(other)
     assert warehouse_files(home).keys() == warehouse_files(other).keys()
-    live_paths = {row[3] for row in catalogue_rows(home)}
+    live_paths = {row.path for row in catalogue_rows(home)}
     assert warehouse_files(home).keys() == live_paths
 
 
@@ -106,6 +109,9 @@ def test_runs_killed_at_any_moment_leave_nothing_that_one_clean_run_does_not_men
     assert any(died)
     assert ended(started(_RUN, home, *DAYS)) == (0, "")
     assert_same(home, undisturbed, tmp_path)
+    with dg.DagsterInstance.from_config(str(home.root / INSTANCE_FOLDER)) as instance:
+        shown = {run.status for run in instance.get_runs()}
+    assert shown == {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
 
 
 def test_closes_killed_at_any_moment_issue_each_document_once_and_without_a_gap(
@@ -157,9 +163,28 @@ def test_a_close_that_fails_half_way_gives_its_numbers_back_and_leaves_the_month
     with pytest.raises(OSError, match="the disk is full"):
         close(home)
     assert home.books.closed_months() == {}
-    assert home.books.invoices(OCTOBER) == home.books.payouts(OCTOBER) == home.books.journal(OCTOBER) == []
+    issued = [*home.books.invoices(OCTOBER), *home.books.payouts(OCTOBER), *home.books.journal(OCTOBER)]
+    assert issued == []
     monkeypatch.undo()
     close(home)
     assert [invoice.number for invoice, _ in home.books.invoices(OCTOBER)] == ["INV-2026-000001"]
     assert [payout.number for payout, _ in home.books.payouts(OCTOBER)] == ["PAY-2026-000001"]
     assert_same(home, closed, tmp_path)
+
+
+def test_a_process_that_dies_while_it_writes_the_settings_of_its_instance_leaves_no_half_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home.create(tmp_path / "home")
+
+    def dies_half_way(path: Path, text: str, encoding: str) -> None:
+        path.write_bytes(text.encode(encoding)[:100])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as harmed, pytest.raises(KeyboardInterrupt):
+        harmed.setattr(Path, "write_text", dies_half_way)
+        prepare_environment(home)
+    prepare_environment(home)
+    settings = (home.root / INSTANCE_FOLDER / "dagster.yaml").read_text(encoding="utf-8")
+    assert "telemetry: {enabled: false}" in settings
+    assert settings.endswith("}\n")

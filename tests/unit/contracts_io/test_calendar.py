@@ -47,7 +47,9 @@ def test_months_follow_each_other_over_the_turn_of_the_year() -> None:
     assert Month(2026, 12) < Month(2027, 1)
 
 
-@pytest.mark.parametrize("text", ["2026", "2026-13", "2026-00", "2026-1", "26-10", "2026-10-01", "0000-10", "october", "", "٢٠٢٦-10"])
+@pytest.mark.parametrize(
+    "text", ["2026", "2026-13", "2026-00", "2026-1", "26-10", "2026-10-01", "0000-10", "october", "", "٢٠٢٦-10"]
+)
 def test_what_is_not_a_month_is_refused_with_its_form(text: str) -> None:
     with pytest.raises(UsageError, match="YYYY-MM") as refused:
         Month.parse(text)
@@ -138,7 +140,10 @@ def test_the_local_date_turns_at_local_midnight(zone: str, last_instant_of_octob
 
 def test_each_row_is_dated_in_its_own_zone_and_not_at_all_in_an_unknown_one() -> None:
     frame = pl.DataFrame(
-        {"t": pl.Series([at("2026-11-01T02:00Z")] * 4, dtype=INSTANT), "zone": ["UTC", "America/New_York", "Asia/Tokyo", None]}
+        {
+            "t": pl.Series([at("2026-11-01T02:00Z")] * 4, dtype=INSTANT),
+            "zone": ["UTC", "America/New_York", "Asia/Tokyo", None],
+        }
     )
     dates = frame.select(local_date(pl.col("t"), pl.col("zone"), ["UTC", "America/New_York"])).to_series().to_list()
     assert dates == [date(2026, 11, 1), date(2026, 10, 31), None, None]

@@ -74,7 +74,7 @@ eligibility = mapping(
         "minimum_order_value": amounts,
         "excluded_coupons": st.lists(texts, max_size=2),
         "order_dedup_days": st.integers(0, 400),
-        "eligible_when": texts,
+        "eligible_when": st.sampled_from(["order_value >= 50", "country = 'NO'\n AND NOT new_customer"]),
     },
 )
 party = mapping({"id": texts, "name": texts, "country": st.sampled_from(["US", "NO"])}, {"address": texts, "tax_id": texts})

@@ -85,6 +85,24 @@ FIELDS: list[tuple[str, list[tuple[str, Any]], str, str]] = [
     ("an empty expression", [("eligibility.eligible_when", "  ")], "eligibility.eligible_when", "2,000 characters"),
     ("a long expression", [("eligibility.eligible_when", "a" * 2001)], "eligibility.eligible_when", "2,000 characters"),
     (
+        "an expression that does not parse",
+        [("eligibility.eligible_when", "order_value >")],
+        "eligibility.eligible_when",
+        "a condition on event, order_value",
+    ),
+    (
+        "an expression over another column",
+        [("eligibility.eligible_when", "household_id = 'h'")],
+        "eligibility.eligible_when",
+        "one of the columns event, order_value, country",
+    ),
+    (
+        "an expression of mixed kinds",
+        [("eligibility.eligible_when", "order_value > 'x'")],
+        "eligibility.eligible_when",
+        "values of one kind",
+    ),
+    (
         "a partner overridden twice",
         [("partner_overrides", [{"partner_id": "p"}, {"partner_id": "p", "excluded": True}])],
         "partner_overrides[1].partner_id",

@@ -112,7 +112,15 @@ def test_more_places_than_are_kept_are_refused_and_not_rounded() -> None:
 
 @pytest.mark.parametrize(
     ("value", "places", "text"),
-    [(2061, 2, "20.61"), (-2061, 2, "-20.61"), (2000, 2, "20"), (0, 2, "0"), (5, 2, "0.05"), (-5, 2, "-0.05"), (42, 0, "42")],
+    [
+        (2061, 2, "20.61"),
+        (-2061, 2, "-20.61"),
+        (2000, 2, "20"),
+        (0, 2, "0"),
+        (5, 2, "0.05"),
+        (-5, 2, "-0.05"),
+        (42, 0, "42"),
+    ],
 )
 def test_a_number_is_written_plainly_without_trailing_zeros(value: int, places: int, text: str) -> None:
     assert format_scaled(value, places) == text

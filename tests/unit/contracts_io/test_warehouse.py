@@ -316,4 +316,6 @@ def test_a_writer_killed_at_any_moment_leaves_whole_partitions_of_one_publicatio
 
 def test_a_fingerprint_tells_apart_what_its_parts_say() -> None:
     assert fingerprint("a", "b") == fingerprint("a", "b")
-    assert len({fingerprint("a", "b"), fingerprint("ab"), fingerprint("b", "a"), fingerprint("a", "", "b"), fingerprint()}) == 5
+    assert (
+        len({fingerprint("a", "b"), fingerprint("ab"), fingerprint("b", "a"), fingerprint("a", "", "b"), fingerprint()}) == 5
+    )

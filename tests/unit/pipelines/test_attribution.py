@@ -227,9 +227,7 @@ def test_credit_names_the_term_that_claims_the_line_of_the_touch() -> None:
     ],
 )
 @pytest.mark.parametrize("turned", [False, True])
-def test_the_last_touch_is_by_time_then_kind_then_id(
-    touches: list[tuple[str, str, int]], last: str, turned: bool
-) -> None:
+def test_the_last_touch_is_by_time_then_kind_then_id(touches: list[tuple[str, str, int]], last: str, turned: bool) -> None:
     rows = [{"touch_kind": k, "touch_id": i, "touch_time": NOON - timedelta(minutes=age)} for k, i, age in touches]
     contract = advertiser(**looking_back("7d", "7d", click_over_view=False))
     assert winner(rows[::-1] if turned else rows, contract) == last
@@ -337,7 +335,7 @@ def test_the_lowest_id_among_contracts_counts_only_those_that_claim_the_event() 
 
 def repeated(later: timedelta, days: int) -> list[str]:
     contract = advertiser(eligibility={"order_dedup_days": days})
-    orders = [
+    orders: list[dict[str, Any]] = [
         {"conversion_id": "c1", "order_id": "o1", "event_time": NOON - later},
         {"conversion_id": "c2", "order_id": "o1"},
     ]
@@ -361,7 +359,7 @@ def test_an_order_is_a_duplicate_up_to_and_at_the_days_agreed(days: int, later: 
 def test_ninety_days_hold_where_nothing_is_agreed() -> None:
     contract = advertiser(starts_on="2026-01-01", first=date(2026, 1, 1))
     for later, second in ((timedelta(days=90), "duplicate_order"), (timedelta(days=90) + MICROSECOND, "unattributed")):
-        orders = [
+        orders: list[dict[str, Any]] = [
             {"conversion_id": "c1", "order_id": "o1", "event_time": NOON - later},
             {"conversion_id": "c2", "order_id": "o1"},
         ]
@@ -379,7 +377,9 @@ def test_a_reversed_order_frees_the_one_after_it() -> None:
     reversed_first = [{"conversion_id": "c0"}]
     made = judged(chain, advertiser(), adjustments=reversed_first).attributions
     assert made["status"].to_list() == ["reversed", "unattributed", "duplicate_order"]
-    made = judged(chain, advertiser(), adjustments=[*reversed_first, {"adjustment_id": "a2", "conversion_id": "c1"}]).attributions
+    made = judged(
+        chain, advertiser(), adjustments=[*reversed_first, {"adjustment_id": "a2", "conversion_id": "c1"}]
+    ).attributions
     assert made["status"].to_list() == ["reversed", "reversed", "unattributed"]
 
 

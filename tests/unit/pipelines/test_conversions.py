@@ -53,7 +53,9 @@ def adjusted(adjustment_id: str, action: str, value: str | None = None, hours: f
         ([adjusted("a1", "reverse", of="c2")], False, None),
     ],
 )
-def test_the_latest_adjustment_decides(adjustments: list[dict[str, Any]], is_reversed: bool, restated: Decimal | None) -> None:
+def test_the_latest_adjustment_decides(
+    adjustments: list[dict[str, Any]], is_reversed: bool, restated: Decimal | None
+) -> None:
     state = states([order("c1", 0)], adjustments)["c1"]
     assert (state["is_reversed"], state["is_restated"], state["restated_value"]) == (
         is_reversed,

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import pytest
 from billing_samples import fx_rates
 
+from contracts_io.errors import FeedError
+from contracts_io.feeds.rates import read_rates
 from contracts_io.money import NANOS_TYPE
 from pipelines.exchange import converted
 
@@ -86,3 +89,12 @@ def test_each_row_takes_the_rate_of_its_own_day_and_keeps_its_place() -> None:
     ).with_columns(pl.col("v").cast(NANOS_TYPE))
     result = converted(rows, RATES, value="v", source="s", target="t", on="d").to_list()
     assert result == [Decimal(2), Decimal("0.5"), Decimal(1), Decimal("1.25")]
+
+
+def test_a_rate_too_high_to_convert_the_highest_value_by_is_refused_where_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "fx_rates").mkdir()
+    (tmp_path / "fx_rates" / "rates.csv").write_text(
+        "date,base,quote,rate\n2026-10-05,EUR,USD,90000000000\n", encoding="utf-8"
+    )
+    with pytest.raises(FeedError, match="beyond all reason"):
+        read_rates(tmp_path)

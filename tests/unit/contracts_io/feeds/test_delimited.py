@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,15 @@ from contracts_io.feeds.landing import LandingFile
 from contracts_io.feeds.rows import FileRows
 from contracts_io.settings import ColumnMapping, FeedSettings
 
+zipped = partial(gzip.compress, mtime=0)  # test ids show the bytes: they must not change with the clock
+
 HEADER = "click_id,event_time,line_item_id\n"
 
 
 def read(folder: Path, content: str | bytes, name: str = "a.csv", settings: FeedSettings | None = None) -> FileRows:
     data = content.encode() if isinstance(content, str) else content
     path = folder / name
-    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    path.write_bytes(zipped(data) if name.endswith(".gz") else data)
     return read_file(LandingFile(name, path, path.stat().st_size, ""), "clicks", settings or FeedSettings())
 
 
@@ -145,11 +148,11 @@ def test_the_content_of_a_row_has_every_source_column_as_it_stood(tmp_path: Path
     [
         ("a.csv.gz", b"click_id\n1\n", "it is not a gzip stream"),
         ("a.csv.gz", b"", "it is not a gzip stream"),
-        ("a.csv.gz", gzip.compress(b"click_id\n1\n" * 1000)[:-20], "cannot be opened"),
-        ("a.csv.gz", gzip.compress(b"click_id\n1\n")[:-8] + b"\0" * 8, "cannot be opened"),
-        ("a.csv.gz", gzip.compress(b"click_id\n1\n") + b"garbage", "cannot be opened"),
-        ("a.csv.gz", gzip.compress(b"click_id\n\xff\n" * 1000)[:-8] + b"\0" * 8, "cannot be opened"),
-        ("a.csv", gzip.compress(b"click_id\n1\n"), "it is gzip, which its name does not say"),
+        ("a.csv.gz", zipped(b"click_id\n1\n" * 1000)[:-20], "cannot be opened"),
+        ("a.csv.gz", zipped(b"click_id\n1\n")[:-8] + b"\0" * 8, "cannot be opened"),
+        ("a.csv.gz", zipped(b"click_id\n1\n") + b"garbage", "cannot be opened"),
+        ("a.csv.gz", zipped(b"click_id\n\xff\n" * 1000)[:-8] + b"\0" * 8, "cannot be opened"),
+        ("a.csv", zipped(b"click_id\n1\n"), "it is gzip, which its name does not say"),
         ("a.csv", "click_id\n1\n".encode("utf-16"), "is not UTF-8 text"),
         ("a.csv", b'click_id,"event_time\n1,2\n', "its header has a quote that does not close"),
         ("a.csv", b'"click_id"x,event_time\n1,2\n', "its header has a quote that does not close"),
@@ -167,7 +170,7 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, name: str, data: 
 
 def test_gzip_members_in_a_row_are_one_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
-    path.write_bytes(gzip.compress(HEADER.encode()) + gzip.compress(b"c1,t1,l1\n"))
+    path.write_bytes(zipped(HEADER.encode()) + zipped(b"c1,t1,l1\n"))
     found = read_file(LandingFile("a.csv.gz", path, 1, ""), "clicks", FeedSettings())
     assert rows(found) == [(1, "c1", "t1", "l1")]
 

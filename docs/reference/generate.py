@@ -1,0 +1,241 @@
+"""Writes ``tables.md`` from what the code declares; run it after a table or an export has changed.
+
+    .venv/bin/python docs/reference/generate.py
+
+A test compares the page with ``page()``, so that the two cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from contracts_io.formats.exports import EXPORTS
+from contracts_io.frames import TABLES, Table
+from contracts_io.store.catalogue import lake_file
+
+PAGE = Path(__file__).with_name("tables.md")
+
+_PARTITIONS = {"day": "one per delivery day", "month": "one per billing month", "all": "one for everything"}
+
+_EXPORTED: dict[str, tuple[str, dict[str, str]]] = {
+    "invoices": (
+        "One row per invoice of the month.",
+        {
+            "number": "`INV-<year>-<6 digits>`, gapless within the year of issue; of a draft `DRAFT-<contract_id>`",
+            "kind": "`invoice`",
+            "contract_id": "contract",
+            "version": "contract version in force on the last day, up to the month's end, on which the contract is in force",
+            "party_id": "advertiser",
+            "month": "billing month, `YYYY-MM`",
+            "currency": "ISO 4217, of the contract and of every amount in the row",
+            "issued_on": "date of issue; empty on a draft",
+            "due_on": "date of issue plus the contract's payment terms; empty on a draft",
+            "net": "sum of the lines",
+            "tax": "tax on the net, rounded once",
+            "total": "net plus tax",
+            "adjusts": "number of the document that this one adjusts; empty on an invoice",
+        },
+    ),
+    "invoice_lines": (
+        "The lines of the invoices, each rounded once to the currency's minor unit.",
+        {
+            "number": "invoice",
+            "line": "line number, from 1",
+            "kind": "`media` or `action`",
+            "contract_id": "contract",
+            "term_id": "term that priced the line",
+            "version": "contract version that priced the line",
+            "description": "the line in words",
+            "quantity": "billed impressions, or conversions",
+            "rate": "price per 1,000 impressions, flat amount, or percent rate as a share (0.08 is 8 %)",
+            "amount": "amount in the invoice's currency",
+        },
+    ),
+    "payouts": (
+        "One row per payout statement of the month. due = earnings + brought_forward = payable + withholding + carried_forward.",
+        {
+            "number": "`PAY-<year>-<6 digits>`, gapless within the year of issue; of a draft `DRAFT-<contract_id>`",
+            "partner_id": "partner",
+            "contract_id": "partner contract",
+            "month": "billing month, `YYYY-MM`",
+            "currency": "ISO 4217, of the contract and of every amount in the row",
+            "earnings": "sum of the lines",
+            "withholding": "what is held back for the tax office",
+            "brought_forward": "balance carried forward by the partner's last statement",
+            "payable": "what is paid",
+            "carried_forward": "what is left for the next statement",
+        },
+    ),
+    "payout_lines": (
+        "The lines of the payout statements, each rounded once to the currency's minor unit.",
+        {
+            "number": "payout statement",
+            "line": "line number, from 1",
+            "kind": "`media` or `action`",
+            "contract_id": "partner contract",
+            "term_id": "term that priced the line",
+            "version": "contract version that priced the line",
+            "advertiser_contract_id": "on an action: the advertiser contract on which the conversions were charged",
+            "quantity": "billed impressions, or conversions",
+            "rate": "price per 1,000 impressions, flat amount, or percent rate as a share (0.08 is 8 %)",
+            "amount": "amount in the statement's currency",
+        },
+    ),
+    "attributions": (
+        "Each accepted conversion billed in the month with its one status; of `no_contract`, by UTC date of the event.",
+        {},
+    ),
+    "attribution_credits": ("Who earned those conversions: one row per touch with credit.", {}),
+    "impression_outcomes": ("Why each impression of the month's delivery days was billed or not, on both sides.", {}),
+    "quarantine": ("Rows of the month's delivery days that could not be used.", {}),
+    "feed_counts": ("Rows read, accepted, duplicate and quarantined per feed and delivery day of the month.", {}),
+    "journal": (
+        "The balanced journal entries of the month's documents; of drafts, the entries that their issue would post.",
+        {
+            "entry": "journal entry; its lines balance in its currency",
+            "posted_on": "date of issue; empty on a draft",
+            "document": "number of the document that the entry belongs to",
+            "account": "`Assets:Receivable`, `Income:Revenue`, `Liabilities:Tax`, `Expenses:PartnerCost`, "
+            "`Liabilities:PartnerPayable` or `Liabilities:Withholding`",
+            "party_id": "advertiser or partner",
+            "currency": "ISO 4217",
+            "debit": "amount; 0 where the line is a credit",
+            "credit": "amount; 0 where the line is a debit",
+        },
+    ),
+    "accruals": ("Exact, unrounded amounts by billing date: what the lines sum and round once.", {}),
+}
+
+# Where the declarations name a section of the specification, the page links to the rule in words.
+_SECTIONS = {
+    "of spec 3.3": "of [these](rules.md#quarantine)",
+    "of spec 5.1": "([list](rules.md#impressions))",
+    "of spec 6.1": "([list](rules.md#conversions))",
+    "of spec 7.1": "([list](rules.md#lines-and-rounding))",
+}
+
+_CATALOGUE = {
+    "id": "number of the entry",
+    "table_name": "table of the warehouse",
+    "partition": "`YYYY-MM-DD`, `YYYY-MM` or `all`",
+    "path": "file, below `warehouse/`",
+    "sha256": "SHA-256 of the file, and its name",
+    "rows": "rows in the file",
+    "inputs": "fingerprint of what the file was made from",
+    "added": "snapshot from which on the file is live",
+    "removed": "snapshot in which it was replaced; null: it is live",
+}
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    return "\n".join([*_head(), *_warehouse(), *_exports(), *_catalogue()]) + "\n"
+
+
+def _head() -> Iterator[str]:
+    yield "# Tables"
+    yield ""
+    yield "Every table of the warehouse, every exported table, and the catalogue that says which files are live. This page is"
+    yield "written by `docs/reference/generate.py` from the declarations that the code checks every write against."
+    yield ""
+    yield "| type | meaning |"
+    yield "|---|---|"
+    yield "| text | UTF-8 text |"
+    yield "| integer | whole number, 64 bits; a contract version has 32 |"
+    yield "| boolean | true or false |"
+    yield "| date | a date; the column says in which zone |"
+    yield "| instant | UTC, microseconds; in CSV and JSON `2026-10-20T02:19:53.172230Z` |"
+    yield "| decimal(9) | an exact amount or rate, nine places; decimal(6) and decimal(4) likewise |"
+    yield ""
+    yield "Amounts are in the currency that the row names or, where it names none, in that of the row's contract. CSV and JSON"
+    yield "show decimals as plain digits without trailing zeros. A column that may be null has a yes under null."
+    yield ""
+    yield "- [The warehouse](#the-warehouse)"
+    yield "- [Exported tables](#exported-tables)"
+    yield "- [The catalogue](#the-catalogue)"
+    yield ""
+
+
+def _warehouse() -> Iterator[str]:
+    yield "## The warehouse"
+    yield ""
+    yield "Parquet files under `warehouse/<table>/<partition>/`. How to read them: [analysts](../analysts.md#ask-the-warehouse)."
+    yield ""
+    for table in TABLES.values():
+        yield f"### `{table.name}`"
+        yield ""
+        yield f"{table.description} Partitions: {_PARTITIONS[table.partition]}."
+        yield ""
+        yield from _columns(
+            (name, _type(column.dtype.type), column.nullable, _meaning(table, name))
+            for name, column in table.schema.columns.items()
+        )
+
+
+def _exports() -> Iterator[str]:
+    yield "## Exported tables"
+    yield ""
+    yield "What `adledger export MONTH --to DIR` writes: one file each, as CSV, Parquet or JSON, columns in this order, rows sorted"
+    yield "by their columns from the left."
+    yield ""
+    for name, schema in EXPORTS.items():
+        description, meanings = _EXPORTED[name]
+        yield f"### `{name}` (exported)"
+        yield ""
+        yield description
+        yield ""
+        yield from _columns(
+            (column, _type(dtype), None, meanings[column] if meanings else _meaning(TABLES[name], column))
+            for column, dtype in schema.items()
+        )
+
+
+def _catalogue() -> Iterator[str]:
+    yield "## The catalogue"
+    yield ""
+    yield f"### `{lake_file.name}` (books)"
+    yield ""
+    yield "Table of the books (`books.db`, or the database that `database_url` names): which file is the live one of each"
+    yield "partition. Entries of replaced files stay for as long as a closed month pins the snapshot that they belong to."
+    yield ""
+    yield from _columns((c.name, _sql_type(c.type.python_type), c.nullable, _CATALOGUE[c.name]) for c in lake_file.columns)
+
+
+def _columns(rows: Any) -> Iterator[str]:
+    listed = list(rows)
+    with_null = any(null is not None for _, _, null, _ in listed)
+    yield "| column | type | null | meaning |" if with_null else "| column | type | meaning |"
+    yield "|---|---|---|---|" if with_null else "|---|---|---|"
+    for name, kind, null, meaning in listed:
+        middle = f" {'yes' if null else ''} |".replace("  ", " ") if with_null else ""
+        yield f"| `{name}` | {kind} |{middle} {meaning} |"
+    yield ""
+
+
+def _meaning(table: Table, column: str) -> str:
+    meaning = str(table.schema.columns[column].description)
+    for section, linked in _SECTIONS.items():
+        meaning = meaning.replace(section, linked)
+    return meaning
+
+
+def _type(dtype: Any) -> str:
+    if isinstance(dtype, pl.Decimal):
+        return f"decimal({dtype.scale})"
+    if isinstance(dtype, pl.Datetime):
+        return "instant"
+    return {pl.String: "text", pl.Boolean: "boolean", pl.Date: "date", pl.Int64: "integer", pl.Int32: "integer"}[
+        dtype if isinstance(dtype, type) else type(dtype)
+    ]
+
+
+def _sql_type(python_type: type) -> str:
+    return {str: "text", int: "integer"}[python_type]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

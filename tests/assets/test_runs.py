@@ -1,0 +1,239 @@
+"""Runs of the assets over a home: what is published, what a failure leaves behind, and what the schedules ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+from scenarios import small_world as world
+
+from assets import checks, upkeep
+from assets.attribution import attribute, count_delivery
+from assets.automation import every_morning, every_night
+from assets.closing import reasons_against_close
+from assets.definitions import defs
+from assets.documents import issue
+from assets.intake import intake
+from assets.rating import rate
+from assets.resources import HomeResource
+from assets.upkeep import Upkeep
+from contracts_io.errors import BooksError, FeedError, WarehouseError
+from contracts_io.home import Home
+from pipelines.attribution import Attributed
+
+OCT28, OCT29, *_ = world.DAYS
+RULES = {rule.name for rule in vars(checks).values() if isinstance(rule, checks.Rule)}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return world.make_home(tmp_path / "home")
+
+
+def materialize(home: Home, assets: list[dg.AssetsDefinition], partition: date) -> dg.ExecuteInProcessResult:
+    return dg.materialize(assets, partition_key=str(partition), resources={"home": HomeResource(path=str(home.root))})
+
+
+def untouched(home: Home) -> tuple[object, ...]:
+    return world.catalogue_rows(home), world.warehouse_files(home)
+
+
+def test_a_day_and_its_month_are_materialized_and_every_check_is_answered(home: Home) -> None:
+    results = [
+        materialize(home, [intake, count_delivery], OCT28),
+        materialize(home, [attribute], OCT28),
+        materialize(home, [rate], date(2026, 10, 1)),
+    ]
+    answers = {check.check_name: check.passed for result in results for check in result.get_asset_check_evaluations()}
+    assert answers == dict.fromkeys(RULES - {"journal_balances"}, True)
+    assert world.statuses(home) == {"buy-28": "attributed"}
+    assert home.warehouse.rows("draft_invoices", "2026-10") == 1
+
+
+def test_a_materialization_shows_rows_counts_and_amounts(home: Home) -> None:
+    taken = materialize(home, [intake, count_delivery], OCT28)
+    by_table = {
+        m.asset_key.to_user_string(): {name: value.value for name, value in m.metadata.items()}
+        for m in taken.asset_materializations_for_node("intake")
+    }
+    assert by_table["impressions"]["dagster/row_count"] == 6
+    assert (by_table["impressions"]["read"], by_table["impressions"]["duplicate"]) == (6, 0)
+    materialize(home, [attribute], OCT28)
+    rated = materialize(home, [rate], date(2026, 10, 1)).asset_materializations_for_node("rate")
+    invoices = next(m for m in rated if m.asset_key == dg.AssetKey("draft_invoices"))
+    assert invoices.metadata["total USD"].value == "12.850000000"
+
+
+def test_a_check_that_warns_lets_the_day_through(home: Home) -> None:
+    materialize(home, [intake, count_delivery], OCT28)
+    found = materialize(home, [intake, count_delivery], OCT29).get_asset_check_evaluations()
+    warned = {check.check_name: check for check in found if not check.passed}
+    assert warned.keys() == {"little_quarantined"}
+    assert warned["little_quarantined"].severity is dg.AssetCheckSeverity.WARN
+    assert home.days_run() == [OCT28, OCT29]
+
+
+@pytest.mark.parametrize("feed", ["impressions", "conversions"])
+def test_a_day_without_an_awaited_folder_fails_and_leaves_catalogue_and_warehouse_untouched(feed: str, home: Home) -> None:
+    world.run(home, OCT28)
+    before = untouched(home)
+    (home.landing / feed / str(OCT29) / "part-0.csv").unlink()
+    (home.landing / feed / str(OCT29)).rmdir()
+    with pytest.raises(FeedError, match=f"the {feed} of {OCT29} have not been delivered"):
+        materialize(home, [intake, count_delivery], OCT29)
+    assert untouched(home) == before
+
+
+def test_a_file_that_cannot_be_read_fails_the_day_and_leaves_the_day_as_it_was(home: Home) -> None:
+    world.run(home, OCT28)
+    before = untouched(home)
+    (home.landing / "conversions" / str(OCT28) / "part-1.parquet").write_bytes(b"PAR1 cut off")
+    with pytest.raises(FeedError, match=r"part-1\.parquet"):
+        world.run(home, OCT28)
+    assert untouched(home) == before
+
+
+def lose_a_count(counts: pl.LazyFrame) -> pl.LazyFrame:
+    return counts.slice(1)
+
+
+def halve_the_credit(attributed: Attributed) -> Attributed:
+    return attributed._replace(credits=attributed.credits.with_columns(pl.col("credit") // 2))
+
+
+def forget_a_conversion(attributed: Attributed) -> Attributed:
+    return attributed._replace(attributions=attributed.attributions.head(0), credits=attributed.credits.head(0))
+
+
+def misplace_an_impression(rated: Any) -> Any:
+    return rated._replace(placed={**rated.placed, "partner": rated.placed["partner"] - 1})
+
+
+def drop_the_accruals_of_a_contract(drafts: Any) -> Any:
+    return drafts._replace(invoices=drafts.invoices.head(0), invoice_lines=drafts.invoice_lines.head(0))
+
+
+STOPPED = {
+    "counts_add_up": {"delivery_counts", "touches"},
+    "credits_add_up": {"attributions", "attribution_credits"},
+    "one_status_each": {"attributions", "attribution_credits"},
+    "outcomes_add_up": {"impression_outcomes", "accruals", "draft_invoices", "draft_invoice_lines"},
+    "lines_tie_to_accruals": {"impression_outcomes", "accruals", "draft_invoices", "draft_invoice_lines"},
+}
+CHANGED = {"delivery_counts", "attributions", "accruals"}
+
+
+@pytest.mark.parametrize(
+    ("step", "harm", "check"),
+    [
+        ("delivery_counts", lose_a_count, "counts_add_up"),
+        ("attribute", halve_the_credit, "credits_add_up"),
+        ("attribute", forget_a_conversion, "one_status_each"),
+        ("rate_media", misplace_an_impression, "outcomes_add_up"),
+        ("draft", drop_the_accruals_of_a_contract, "lines_tie_to_accruals"),
+    ],
+)
+def test_a_blocking_check_stops_the_publication_so_that_the_old_tables_stay(
+    step: str, harm: Callable[[Any], Any], check: str, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.run(home, OCT28)
+    before = world.live(home)
+    world.deliver(home, "impressions", OCT28, world.small_world()["impressions", OCT28][1:])
+    later = world.purchase("buy-x", f"{OCT28}T21:00:00Z", "hh-28", "1.00")
+    world.deliver(home, "conversions", OCT28, [*world.small_world()["conversions", OCT28], later])
+    materialize(home, [intake], OCT28)
+    taken = world.live(home)
+    sound = getattr(upkeep, step)
+    monkeypatch.setattr(upkeep, step, lambda *arguments: harm(sound(*arguments)))
+    with pytest.raises(WarehouseError, match=f"the check {check} of"):
+        bring_up_to_date(home)
+    assert taken != before
+    kept = {key: content for key, content in before.items() if key[0] in STOPPED[check]}
+    assert kept
+    assert {key: content for key, content in world.live(home).items() if key[0] in STOPPED[check]} == kept
+    monkeypatch.undo()
+    bring_up_to_date(home)
+    assert all(world.live(home)[key] != content for key, content in kept.items() if key[0] in CHANGED)
+
+
+def bring_up_to_date(home: Home) -> None:
+    look = Upkeep(home)
+    for _ in look.delivery():
+        pass
+    for _ in look.attributions():
+        pass
+    for month in look.stale_months():
+        look.rate(month)
+
+
+def test_the_job_that_closes_a_month_refuses_while_a_day_is_missing_and_issues_nothing(home: Home) -> None:
+    world.run(home, *world.DAYS[:5])
+    with pytest.raises(BooksError, match=r"delivery days that are not in: 2026-11-02"):
+        materialize(home, [rate, issue], date(2026, 10, 1))
+    assert home.books.closed_months() == {}
+    assert home.books.invoices(world.OCTOBER) == []
+
+
+def test_a_month_is_not_closed_while_an_earlier_open_month_was_not_rated_as_things_are_now(home: Home) -> None:
+    materialize(home, [intake, count_delivery], OCT28)
+    materialize(home, [attribute], OCT28)
+    not_rated = "2026-10 is open and its drafts are out of date"
+    assert any(reason.startswith(not_rated) for reason in reasons_against_close(home, world.NOVEMBER, Upkeep(home)))
+    materialize(home, [rate], date(2026, 10, 1))
+    reasons = reasons_against_close(home, world.NOVEMBER, Upkeep(home))
+    assert not any(reason.startswith(not_rated) for reason in reasons)
+    assert any(reason.startswith("2026-10 is open and has documents to issue") for reason in reasons)
+
+
+@pytest.fixture
+def tick(home: Home) -> Iterator[Callable[..., tuple[list[str | None], str | None]]]:
+    """Evaluates a schedule at an instant: the partitions that it asks for, or why it asks for none."""
+    with dg.DagsterInstance.local_temp() as instance:
+
+        def evaluated(schedule: dg.ScheduleDefinition, at: datetime) -> tuple[list[str | None], str | None]:
+            with dg.build_schedule_context(
+                instance=instance,
+                scheduled_execution_time=at,
+                resources={"home": HomeResource(path=str(home.root))},
+                repository_def=defs.get_repository_def(),
+            ) as context:
+                told = schedule.evaluate_tick(context)
+            return [request.partition_key for request in told.run_requests or []], told.skip_message
+
+        yield evaluated
+
+
+def test_the_night_asks_for_every_day_that_has_come_and_is_not_in(home: Home, tick: Callable[..., Any]) -> None:
+    at = datetime(2026, 10, 31, 3, tzinfo=UTC)
+    assert tick(every_night, at) == (["2026-10-28", "2026-10-29", "2026-10-30"], None)
+    world.run(home, OCT29)
+    assert tick(every_night, at) == (["2026-10-28", "2026-10-30"], None)
+    world.run(home, OCT28, date(2026, 10, 30))
+    assert tick(every_night, at) == ([], "every delivery day that has come is in")
+
+
+def test_a_day_that_failed_is_asked_for_again_the_next_night(home: Home, tick: Callable[..., Any]) -> None:
+    (home.landing / "impressions" / str(OCT28) / "part-0.csv").unlink()
+    (home.landing / "impressions" / str(OCT28)).rmdir()
+    for night in (29, 30):
+        requests = tick(every_night, datetime(2026, 10, night, 3, tzinfo=UTC))[0]
+        assert str(OCT28) in requests
+        with pytest.raises(FeedError):
+            materialize(home, [intake, count_delivery], OCT28)
+
+
+def test_the_morning_asks_for_the_months_whose_drafts_are_out_of_date(home: Home, tick: Callable[..., Any]) -> None:
+    at = datetime(2026, 10, 29, 5, tzinfo=UTC)
+    assert tick(every_morning, at) == ([], "every month's drafts are up to date")
+    materialize(home, [intake, count_delivery], OCT28)
+    materialize(home, [attribute], OCT28)
+    assert tick(every_morning, at) == (["2026-10-01"], None)
+    materialize(home, [rate], date(2026, 10, 1))
+    assert tick(every_morning, at) == ([], "every month's drafts are up to date")
+    world.agree(home, world.PARTNER.replace("1000.00", "1100.00"))
+    assert tick(every_morning, at) == (["2026-10-01"], None)

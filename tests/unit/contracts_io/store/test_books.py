@@ -1,0 +1,231 @@
+"""Issued documents (``contracts_io.store.documents``)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from contracts_io.calendar import Month
+from contracts_io.errors import BooksError
+from contracts_io.store.base import create_tables, open_engine
+from contracts_io.store.catalogue import Catalogue
+from contracts_io.store.documents import Books, Closed, Closing, Invoice, JournalLine, Line, Payout
+from contracts_io.warehouse import PartitionFile
+
+OCTOBER = Month(2026, 10)
+NOVEMBER = OCTOBER.next
+ISSUED = date(2026, 11, 3)
+INVOICE = Invoice(
+    number="INV-2026-000001",
+    kind="invoice",
+    contract_id="acme-1",
+    version=2,
+    party_id="acme",
+    month="2026-10",
+    currency="USD",
+    issued_on=ISSUED,
+    due_on=date(2026, 12, 3),
+    net_minor=10_000,
+    tax_minor=1_900,
+    total_minor=11_900,
+    adjusts=None,
+)
+PAYOUT = Payout(
+    number="PAY-2026-000001",
+    partner_id="pub-1",
+    contract_id="pub-1-2026",
+    month="2026-10",
+    currency="USD",
+    issued_on=ISSUED,
+    earnings_minor=4_000,
+    withholding_minor=0,
+    brought_forward_minor=0,
+    payable_minor=0,
+    carried_forward_minor=4_000,
+)
+LINES = [
+    Line(1, "media", "acme-1", "brand", 2, "brand: impressions at 10 USD per 1,000", 2**40, "10.000000", 9_000),
+    Line(2, "minimum", "acme-1", None, None, "minimum", None, None, 1_000),
+]
+PAID_LINE = Line(1, "action", "pub-1-2026", "all", 1, "all: purchase at 7", 3, "7", 4_000, "acme-1")
+ENTRY = [
+    JournalLine("INV-2026-000001", 1, ISSUED, "INV-2026-000001", "Assets:Receivable", "acme", "2026-10", "USD", 100, 0),
+    JournalLine("INV-2026-000001", 2, ISSUED, "INV-2026-000001", "Income:Revenue", "acme", "2026-10", "USD", 0, 100),
+]
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> sa.Engine:
+    engine = open_engine(f"sqlite:///{tmp_path / 'books.db'}")
+    create_tables(engine)
+    return engine
+
+
+@pytest.fixture
+def books(engine: sa.Engine) -> Books:
+    return Books(engine)
+
+
+def state(books: Books) -> tuple[object, ...]:
+    return books.invoices(OCTOBER), books.payouts(OCTOBER), books.journal(OCTOBER), books.closed_months()
+
+
+def test_what_was_issued_is_read_back_to_the_last_field(books: Books) -> None:
+    with books.closing(OCTOBER) as closing:
+        closing.add_invoice(INVOICE, LINES)
+        closing.add_payout(PAYOUT, [PAID_LINE])
+        closing.add_journal(ENTRY)
+        closing.close_month(ISSUED)
+    assert books.invoices(OCTOBER) == [(INVOICE, LINES)]
+    assert books.payouts(OCTOBER) == [(PAYOUT, [PAID_LINE])]
+    assert books.journal(OCTOBER) == ENTRY
+    assert books.closed_months() == {OCTOBER: Closed(OCTOBER, ISSUED, 0)}
+    assert books.invoices(NOVEMBER) == []
+
+
+def test_an_error_leaves_nothing_of_a_close_and_gives_its_numbers_back(books: Books) -> None:
+    before = state(books)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="power cut"), books.closing(OCTOBER) as closing:
+            assert closing.next_number("INV", 2026) == "INV-2026-000001"
+            closing.add_invoice(INVOICE, LINES)
+            closing.add_journal(ENTRY)
+            closing.close_month(ISSUED)
+            raise RuntimeError("power cut")
+    assert state(books) == before
+
+
+def test_numbers_are_gapless_within_year_and_series(books: Books) -> None:
+    def take(closing: Closing, *wanted: tuple[str, int]) -> list[str]:
+        return [closing.next_number(series, year) for series, year in wanted]
+
+    with books.closing(OCTOBER) as closing:
+        assert take(closing, ("INV", 2026), ("INV", 2026), ("PAY", 2026), ("INV", 2027)) == [
+            "INV-2026-000001",
+            "INV-2026-000002",
+            "PAY-2026-000001",
+            "INV-2027-000001",
+        ]
+    with books.closing(NOVEMBER) as closing:
+        assert take(closing, ("INV", 2026), ("CN", 2026), ("PAY", 2026)) == [
+            "INV-2026-000003",
+            "CN-2026-000001",
+            "PAY-2026-000002",
+        ]
+
+
+def test_a_closed_month_is_refused_naming_the_day_it_was_closed(books: Books) -> None:
+    with books.closing(OCTOBER) as closing:
+        closing.close_month(ISSUED)
+    with pytest.raises(BooksError, match="2026-10 was closed on 2026-11-03") as refused, books.closing(OCTOBER):
+        pytest.fail("a closed month was opened")
+    assert "adledger export 2026-10" in str(refused.value)
+
+
+def test_a_contract_has_one_invoice_and_one_statement_a_month_whatever_happens(books: Books) -> None:
+    with books.closing(OCTOBER) as closing:
+        closing.add_invoice(INVOICE, LINES)
+        closing.add_payout(PAYOUT, [])
+    with pytest.raises(sa.exc.IntegrityError), books.closing(OCTOBER) as closing:
+        closing.add_invoice(replace(INVOICE, number="INV-2026-000002"), [])
+    with pytest.raises(sa.exc.IntegrityError), books.closing(OCTOBER) as closing:
+        closing.add_payout(replace(PAYOUT, number="PAY-2026-000002"), [])
+    with books.closing(OCTOBER) as closing:  # a credit note is not a second invoice
+        closing.add_invoice(replace(INVOICE, number="CN-2026-000001", kind="credit_note", adjusts=INVOICE.number), [])
+    assert [invoice.number for invoice, _ in books.invoices(OCTOBER)] == ["CN-2026-000001", "INV-2026-000001"]
+
+
+def test_a_number_is_used_once(books: Books) -> None:
+    with pytest.raises(sa.exc.IntegrityError), books.closing(OCTOBER) as closing:
+        closing.add_invoice(INVOICE, [])
+        closing.add_invoice(replace(INVOICE, contract_id="beta-1"), [])
+    assert books.invoices(OCTOBER) == []
+
+
+def test_an_entry_that_does_not_balance_is_never_posted(books: Books) -> None:
+    with pytest.raises(ValueError, match="does not balance"), books.closing(OCTOBER) as closing:
+        closing.add_invoice(INVOICE, LINES)
+        closing.add_journal(ENTRY[:1])
+    assert (books.journal(OCTOBER), books.invoices(OCTOBER)) == ([], [])
+
+
+def statement(month: str, carried: int, contract_id: str = "pub-1-2026") -> Payout:
+    return replace(
+        PAYOUT, number=f"PAY-{month}-{contract_id}", month=month, carried_forward_minor=carried, contract_id=contract_id
+    )
+
+
+@pytest.mark.parametrize(
+    ("month", "balances"),
+    [
+        ("2026-10", {}),
+        ("2026-11", {"pub-1-2026": 4_000, "pub-2-2026": -50}),
+        ("2026-12", {"pub-1-2026": 700, "pub-2-2026": -50}),  # of the latest statement before the month
+        ("2027-01", {"pub-2-2026": -50}),  # a balance of nothing is no balance
+        ("2027-06", {"pub-2-2026": -50}),
+    ],
+)
+def test_a_month_begins_with_what_the_latest_statement_before_it_carried_forward(
+    books: Books, month: str, balances: dict[str, int]
+) -> None:
+    with books.closing(OCTOBER) as closing:
+        for document in (
+            statement("2026-10", 4_000),
+            statement("2026-10", -50, "pub-2-2026"),
+            statement("2026-11", 700),
+            statement("2026-12", 0),
+        ):
+            closing.add_payout(document, [])
+    assert books.balances(Month.parse(month)) == balances
+    with books.closing(Month.parse(month)) as closing:
+        assert closing.balances() == balances
+
+
+def test_a_close_pins_the_snapshot_and_sees_the_live_content_of_its_month(engine: sa.Engine, books: Books) -> None:
+    catalogue = Catalogue(engine)
+
+    def publish(content: str, month: str = "2026-10") -> None:
+        catalogue.publish([PartitionFile("draft_invoices", month, f"{content}.parquet", content, 1, "")])
+
+    publish("old")
+    publish("new")
+    publish("other", "2026-11")
+    with books.closing(OCTOBER) as closing:
+        assert closing.live_content("draft_invoices") == "new"
+        assert closing.live_content("draft_payouts") is None
+        closing.close_month(ISSUED)
+    assert books.closed_months()[OCTOBER].snapshot == 3
+
+
+def test_the_latest_issue_is_the_latest_day_on_which_any_month_was_closed(books: Books) -> None:
+    with books.closing(NOVEMBER) as closing:
+        assert closing.latest_issue() is None
+        closing.close_month(date(2026, 12, 4))
+    with books.closing(OCTOBER) as closing:
+        assert closing.latest_issue() == date(2026, 12, 4)
+        closing.close_month(date(2026, 12, 3))
+    with books.closing(NOVEMBER.next) as closing:
+        assert closing.latest_issue() == date(2026, 12, 4)
+    assert list(books.closed_months()) == [OCTOBER, NOVEMBER]
+
+
+def test_documents_come_by_number_and_lines_in_their_order(books: Books) -> None:
+    numbers = ["INV-2026-000003", "INV-2026-000001", "INV-2026-000002"]
+    with books.closing(OCTOBER) as closing:
+        for number in numbers:
+            closing.add_invoice(replace(INVOICE, number=number, contract_id=f"of-{number}"), list(reversed(LINES)))
+    issued = books.invoices(OCTOBER)
+    assert [document.number for document, _ in issued] == sorted(numbers)
+    assert [lines for _, lines in issued] == [LINES] * 3
+
+
+def test_an_amount_of_money_keeps_every_digit(books: Books) -> None:
+    most = 2**63 - 1
+    with books.closing(OCTOBER) as closing:
+        closing.add_invoice(replace(INVOICE, net_minor=most, tax_minor=-most, total_minor=0), [])
+    ((invoice, _),) = books.invoices(OCTOBER)
+    assert (invoice.net_minor, invoice.tax_minor) == (most, -most)
