@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -56,6 +57,7 @@ class Measurement:
 def main() -> None:
     """Generate, measure, compare, print."""
     args = _arguments()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the data is removed then, too
     console = Console(stderr=True)
     with _workplace(args.work) as work:
         bench = Bench(work, args.days, args.memory_mb, console)
@@ -198,14 +200,18 @@ class Bench:
         with tempfile.TemporaryFile() as said:
             process = subprocess.Popen(command, stdout=said, stderr=said)
             failure = None
-            while True:
-                pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-                if pid:
-                    break
-                if _resident_mb(process.pid) > self._memory_mb:
-                    failure = _OUT_OF_MEMORY
-                    process.kill()
-                time.sleep(_POLL_SECONDS)
+            try:
+                while True:
+                    pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+                    if pid:
+                        break
+                    if _resident_mb(process.pid) > self._memory_mb:
+                        failure = _OUT_OF_MEMORY
+                        process.kill()
+                    time.sleep(_POLL_SECONDS)
+            except BaseException:
+                process.kill()
+                raise
             wall = time.perf_counter() - started
             process.returncode = os.waitstatus_to_exitcode(status)
             if process.returncode and failure is None:

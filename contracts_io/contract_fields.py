@@ -16,7 +16,7 @@ from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import pycountry
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from contracts_io.calendar import is_zone, parse_day
@@ -42,6 +42,7 @@ COUNTRIES = "a list of countries as ISO 3166-1 alpha-2, not empty, each once"
 COUNT = "a whole number from 1 to 1,000,000,000,000"
 DAYS = "a whole number of days from 0 to 3,660"
 EXPRESSION = "an expression of 1 to 2,000 characters"
+SHARE_PATTERN = r"^0*(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$"
 DURATION = "whole days or hours as Nd or Nh, at most four digits; 0d switches the kind off"
 
 
@@ -224,31 +225,59 @@ def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
 
 _WRITE_MICROS = PlainSerializer(lambda value: format_scaled(value, MICRO_PLACES), return_type=str, when_used="json")
 
-Micros = Annotated[int, BeforeValidator(_read_micros(AMOUNT)), _WRITE_MICROS]
-Share = Annotated[int, BeforeValidator(_read_micros(SHARE, MICRO)), _WRITE_MICROS]
-Day = Annotated[date, BeforeValidator(_read_day)]
-Duration = Annotated[timedelta, BeforeValidator(_read_duration), PlainSerializer(_write_duration, return_type=str)]
+
+def _as_text(pattern: str = "", **more: Any) -> WithJsonSchema:
+    """What a JSON Schema says of a text; it may say less than the reader checks, never more."""
+    return WithJsonSchema({"type": "string", **({"pattern": pattern} if pattern else {}), **more})
+
+
+_PLAIN = r"^(?=.*\S)[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+_DATE = r"^(19[7-9][0-9]|2[01][0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+_IDENTIFIER = "[A-Za-z0-9._-]{1,64}"
+_EMAIL = "[!-?A-~]{1,64}@[!-?A-~]{1,135}"
+_BIC = "[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?"
+_ALL_COUNTRIES = sorted(country.alpha_2 for country in pycountry.countries)
+_ALL_CURRENCIES = sorted(currency.alpha_3 for currency in pycountry.currencies if is_currency(currency.alpha_3))
+
+Micros = Annotated[int, BeforeValidator(_read_micros(AMOUNT)), _WRITE_MICROS, _as_text(r"^0*[0-9]{1,9}(\.[0-9]{1,6})?$")]
+Share = Annotated[
+    int,
+    BeforeValidator(_read_micros(SHARE, MICRO)),
+    _WRITE_MICROS,
+    _as_text(SHARE_PATTERN),
+]
+Day = Annotated[date, BeforeValidator(_read_day), _as_text(_DATE, format="date")]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_read_duration),
+    PlainSerializer(_write_duration, return_type=str),
+    _as_text("^[0-9]{1,4}[dh]$"),
+]
 Count = Annotated[int, Field(ge=1, le=COUNT_LIMIT)]
 Days = Annotated[int, Field(ge=0, le=DAYS_LIMIT)]
 
-Text = Annotated[str, BeforeValidator(_read_text(TEXT, _plain(200)))]
+Text = Annotated[str, BeforeValidator(_read_text(TEXT, _plain(200))), _as_text(_PLAIN, minLength=1, maxLength=200)]
 Identifier = Annotated[
-    str, BeforeValidator(_read_text("letters, digits, - _ . ; at most 64 characters", _matches(r"[A-Za-z0-9._-]{1,64}")))
+    str,
+    BeforeValidator(_read_text("letters, digits, - _ . ; at most 64 characters", _matches(_IDENTIFIER))),
+    _as_text(f"^{_IDENTIFIER}$"),
 ]
-Country = Annotated[str, BeforeValidator(_read_text(COUNTRY, is_country))]
-Currency = Annotated[str, BeforeValidator(_read_text("a currency as ISO 4217", is_currency))]
-Zone = Annotated[str, BeforeValidator(_read_text("an IANA time zone", is_zone))]
-Email = Annotated[str, BeforeValidator(_read_text("an e-mail address", _matches(r"[!-?A-~]{1,64}@[!-?A-~]{1,135}")))]
+Country = Annotated[str, BeforeValidator(_read_text(COUNTRY, is_country)), _as_text(enum=_ALL_COUNTRIES)]
+Currency = Annotated[str, BeforeValidator(_read_text("a currency as ISO 4217", is_currency)), _as_text(enum=_ALL_CURRENCIES)]
+Zone = Annotated[str, BeforeValidator(_read_text("an IANA time zone", is_zone)), _as_text("^[A-Za-z0-9_+/-]+$")]
+Email = Annotated[str, BeforeValidator(_read_text("an e-mail address", _matches(_EMAIL))), _as_text(f"^{_EMAIL}$")]
 Iban = Annotated[
     str,
     BeforeValidator(_read_text("an IBAN with right check digits", _is_iban)),
     AfterValidator(lambda v: v.replace(" ", "")),
+    _as_text("^ *[A-Z] *[A-Z] *[0-9] *[0-9][A-Z0-9 ]{11,}$"),
 ]
-Bic = Annotated[
-    str, BeforeValidator(_read_text("a BIC of 8 or 11 characters", _matches("[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?")))
+Bic = Annotated[str, BeforeValidator(_read_text("a BIC of 8 or 11 characters", _matches(_BIC))), _as_text(f"^{_BIC}$")]
+Expression = Annotated[
+    str, BeforeValidator(_read_text(EXPRESSION, is_expression_text)), _as_text(r"\S", minLength=1, maxLength=2000)
 ]
-Expression = Annotated[str, BeforeValidator(_read_text(EXPRESSION, is_expression_text))]
 
-NotEmpty = Annotated[tuple[_Item, ...], AfterValidator(_not_empty)]
-Texts = Annotated[tuple[Text, ...], AfterValidator(_each_once)]
-Countries = Annotated[tuple[Country, ...], AfterValidator(_each_once)]
+NotEmpty = Annotated[tuple[_Item, ...], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})]
+_EACH_ONCE = Field(json_schema_extra={"minItems": 1, "uniqueItems": True})
+Texts = Annotated[tuple[Text, ...], AfterValidator(_each_once), _EACH_ONCE]
+Countries = Annotated[tuple[Country, ...], AfterValidator(_each_once), _EACH_ONCE]

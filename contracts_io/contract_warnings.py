@@ -44,8 +44,8 @@ def _of_term(contract: Contract, term: Term, i: int, delivered: Mapping[str, int
     pricing = term.pricing
     if isinstance(pricing, Cpm | Cpa) and pricing.tiers and pricing.tiers.mode == "volume":
         for k, (step, following) in enumerate(pairwise(pricing.tiers.steps)):
-            what = _of_media(pricing, step, following, contract.currency) if isinstance(pricing, Cpm) else None
-            what = _of_actions(pricing, step, following, contract.currency) if isinstance(pricing, Cpa) else what
+            compared = (step, following, contract.currency)
+            what = _of_media(pricing, *compared) if isinstance(pricing, Cpm) else _of_actions(pricing, *compared)
             if what:
                 yield ContractWarning(f"{path}.pricing.tiers.steps[{k + 1}]", what)
 

@@ -228,9 +228,7 @@ def _type(dtype: Any) -> str:
         return f"decimal({dtype.scale})"
     if isinstance(dtype, pl.Datetime):
         return "instant"
-    return {pl.String: "text", pl.Boolean: "boolean", pl.Date: "date", pl.Int64: "integer", pl.Int32: "integer"}[
-        dtype if isinstance(dtype, type) else type(dtype)
-    ]
+    return {"String": "text", "Boolean": "boolean", "Date": "date", "Int64": "integer", "Int32": "integer"}[str(dtype)]
 
 
 def _sql_type(python_type: type) -> str:

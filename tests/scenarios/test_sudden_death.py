@@ -10,7 +10,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,9 +79,11 @@ def started(program: str, home: Home, *arguments: object) -> subprocess.Popen[st
 
 def killed(process: subprocess.Popen[str], after: float) -> bool:
     """Kill a process ``after`` seconds; False where it was done before."""
-    time.sleep(after)
-    process.kill()
-    process.communicate()
+    try:
+        process.communicate(timeout=after)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
     return process.returncode == -9
 
 

@@ -394,3 +394,15 @@ def test_a_revenue_share_and_a_price_may_not_match_one_impression(
 def test_a_revenue_share_stands_beside_cpa_terms() -> None:
     cpa = {"term_id": "cpa", "pricing": {"model": "cpa", "event": "purchase", "fee": {"type": "flat", "amount": "1"}}}
     assert problems(PARTNER, ("terms.1", cpa)) == ()
+
+
+def test_an_expression_is_refused_with_the_piece_and_its_place_beside_all_other_problems() -> None:
+    expression = "order_value >= 50 AND contry = 'US'"
+    found = problems(ADVERTISER, ("eligibility", {"eligible_when": expression, "countries": ["UK"]}), ("currency", "USX"))
+    assert {problem.path for problem in found} == {"currency", "eligibility.countries[0]", "eligibility.eligible_when"}
+    (problem,) = [problem for problem in found if problem.path == "eligibility.eligible_when"]
+    assert str(problem) == (
+        'eligibility.eligible_when: found "contry" is not a column of a condition (character 23); expected one of the columns '
+        "event, order_value, country, category, coupon, new_customer, order_id; "
+        "for example \"order_value >= 50 AND country = 'US'\""
+    )
