@@ -13,12 +13,15 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from assets.intake import delivery_inputs
 from assets.upkeep import Upkeep
 from contracts_io.calendar import Month, days_between, last_utc_day_of
-from contracts_io.errors import BooksError
+from contracts_io.errors import BooksError, FeedError
+from contracts_io.feeds.landing import find_delivery
+from contracts_io.frames import FEED_NAMES
 from contracts_io.home import Home
 from contracts_io.money import NANOS_TYPE, decimal_to_minor
-from contracts_io.store.documents import Invoice, JournalLine, Line, Payout, already_closed
+from contracts_io.store.documents import Invoice, JournalLine, Line, Payout, already_closed, not_over
 from pipelines.documents import headers, payout_heads, settle
 from pipelines.journal import Posting, invoice_postings, payout_postings
 
@@ -46,6 +49,28 @@ def _missing_days(home: Home, month: Month, upkeep: Upkeep) -> list[str]:
         return []
     named = ", ".join(str(day) for day in missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     return [f"delivery days that are not in: {named}: run `adledger backfill {missing[0]} {missing[-1]}`"]
+
+
+def _delivered_again(home: Home, month: Month, upkeep: Upkeep) -> list[str]:
+    """Days whose landing folders are not what was taken in: delivered again, or run again and failed.
+
+    A folder that is gone was archived and says nothing. Every file is hashed, which takes its time and is done once a month.
+    """
+    needed = last_day_needed(home, month, upkeep)
+    reasons = []
+    for feed in FEED_NAMES:
+        for text, live in home.warehouse.catalogue.live(feed).items():
+            day = date.fromisoformat(text)
+            if day > needed or day < month.first or not (home.landing / feed / text).is_dir():
+                continue
+            try:
+                changed = delivery_inputs(home, find_delivery(home.landing, feed, day, home.settings.feeds[feed])) != live.inputs
+            except FeedError as error:
+                reasons.append(f"{error.where}: {error.what}: put it right, then run `adledger run {day}`")
+                continue
+            if changed:
+                reasons.append(f"the {feed} of {day} are not what was taken in: run `adledger run {day}`")
+    return reasons
 
 
 def last_day_needed(home: Home, month: Month, upkeep: Upkeep) -> date:
@@ -93,12 +118,12 @@ def close(home: Home, month: Month, issued_on: date) -> None:
     if closed := home.books.closed_months().get(month):
         raise already_closed(month, closed.closed_on)
     upkeep = Upkeep(home)
-    if reasons := reasons_against_close(home, month, upkeep):
+    if reasons := [*reasons_against_close(home, month, upkeep), *_delivered_again(home, month, upkeep)]:
         raise BooksError(
             f"{month} cannot be closed:" + "".join(f"\n  - {reason}" for reason in reasons),
             remedy="nothing was issued; put these right, then close again",
         )
-    stale = month in upkeep.stale_months()
+    stale = upkeep.is_stale(month)
     drafts = {table: home.warehouse.catalogue.live(table, [str(month)]).get(str(month)) for table in _DRAFTS}
     with home.books.closing(month) as closing:
         latest = closing.latest_issue()
@@ -108,7 +133,7 @@ def close(home: Home, month: Month, issued_on: date) -> None:
                 remedy=f"dates of issue never go back: close with --on {latest} or later",
             )
         if issued_on <= month.last:
-            raise BooksError(f"{month} is not over on {issued_on}", remedy="close it with a later --on")
+            raise not_over(month, issued_on)
         if stale or any(closing.live_content(table) != (file and file.sha256) for table, file in drafts.items()):
             raise BooksError(
                 f"the drafts of {month} are older than its data or contracts",

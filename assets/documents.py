@@ -1,7 +1,5 @@
 """The close of a month: drafts become issued documents with numbers, in one transaction, and the month is closed."""
 
-from datetime import UTC, datetime
-
 import dagster as dg
 
 from assets import checks
@@ -23,9 +21,13 @@ _ISSUED = {
 
 
 class CloseConfig(dg.Config):
-    """How a month is closed: ``issued_on`` is the date of issue, YYYY-MM-DD; today (UTC) where it is not given."""
+    """How a month is closed: ``issued_on`` is the date of issue, YYYY-MM-DD, ``by`` who closes where ``[roles]`` says who may.
 
-    issued_on: str | None = None
+    The date is asked for, so that nobody closes a month by materializing everything.
+    """
+
+    issued_on: str
+    by: str = ""
 
 
 def _issued_spec(name: str) -> dg.AssetSpec:
@@ -51,8 +53,9 @@ def _issued_spec(name: str) -> dg.AssetSpec:
 def issue(context: dg.AssetExecutionContext, config: CloseConfig, home: HomeResource) -> Results:
     """Issue the month's documents and close it; refused, with every reason, while something is missing."""
     month = Month.parse(context.partition_key[:7])
-    issued_on = parse_day(config.issued_on) if config.issued_on else datetime.now(tz=UTC).date()
+    issued_on = parse_day(config.issued_on)
     with home.open().lock() as here:
+        here.settings.roles.require("close", config.by or None)
         close(here, month, issued_on)
         tables = document_frames(here.books.invoices(month), here.books.payouts(month), here.books.journal(month))
         described = {

@@ -25,7 +25,7 @@ from contracts_io.feeds.rates import read_rates
 from contracts_io.feeds.rows import FileRows
 from contracts_io.frames import FEED_NAMES, TABLES
 from contracts_io.home import Home
-from contracts_io.warehouse import PartitionFile
+from contracts_io.warehouse import PartitionFile, fingerprint
 from pipelines.conversions import ORDER_KEY, conversion_states
 from pipelines.duplicates import across_days, within_day
 from pipelines.intake import REFUSAL, UNREADABLE, judge
@@ -73,10 +73,15 @@ def ingest(home: Home, day: date) -> list[Touched]:
     return [Touched(d, {f.table: f.rows for f in unpublished if f.partition == d}) for d in (text, *days)]
 
 
+def delivery_inputs(home: Home, delivery: Delivery) -> str:
+    """The fingerprint of what a day's rows of one feed are made from: files, mapping and horizon."""
+    return fingerprint(delivery.fingerprint, home.settings.horizon_days)
+
+
 def _take_in(home: Home, delivery: Delivery, day: date) -> _FeedDay:
     feed = delivery.feed
     settings = home.settings.feeds[feed]
-    inputs = f"{delivery.fingerprint[:48]}/{home.settings.horizon_days}"
+    inputs = delivery_inputs(home, delivery)
     with ExitStack() as stack:
         read = read_delivery(delivery, settings)
         judged = []

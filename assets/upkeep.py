@@ -75,12 +75,8 @@ class Upkeep:
     def delivery(self) -> Iterator[Touched]:
         """Count and lay out every day whose impressions or clicks are not those its counts and touches were made from."""
         warehouse = self._home.warehouse
-        impressions, clicks = self._live("impressions"), self._live("clicks")
-        counted, laid_out = self._live("delivery_counts"), self._live("touches")
-        for day in impressions:
-            inputs = fingerprint(impressions[day].sha256, clicks[day].sha256)
-            if all(day in live and live[day].inputs == inputs for live in (counted, laid_out)):
-                continue
+        impressions = self._live("impressions")
+        for day, inputs in self._stale_delivery_inputs().items():
             served, clicked = warehouse.read("impressions", [day]), warehouse.read("clicks", [day])
             counts = delivery_counts(served).collect(engine="streaming")
             accounted = checks.counts_add_up(int(counts["impressions"].sum()), impressions[day].rows)
@@ -91,6 +87,20 @@ class Upkeep:
             ]
             warehouse.publish(files)
             yield Touched(day, {file.table: file.rows for file in files})
+
+    def stale_delivery(self) -> list[str]:
+        """The delivery days whose counts or touches are missing or were made from other events than are there now."""
+        return list(self._stale_delivery_inputs())
+
+    def _stale_delivery_inputs(self) -> dict[str, str]:
+        impressions, clicks = self._live("impressions"), self._live("clicks")
+        derived = (self._live("delivery_counts"), self._live("touches"))
+        made_from = {day: fingerprint(impressions[day].sha256, clicks[day].sha256) for day in impressions}
+        return {
+            day: inputs
+            for day, inputs in made_from.items()
+            if any(day not in live or live[day].inputs != inputs for live in derived)
+        }
 
     # Attribution: a day's conversions against the touches that its contracts look back at
 
@@ -180,6 +190,10 @@ class Upkeep:
             for month in self.months()
             if str(month) not in live or live[str(month)].inputs != self._month_inputs(month)
         ]
+
+    def is_stale(self, month: Month) -> bool:
+        """Whether the drafts of ``month``, or anything that they are made from, are out of date."""
+        return bool(self.stale_delivery() or self.stale_attributions()) or month in self.stale_months()
 
     def rate(self, month: Month) -> Touched:
         """Rate and draft one month."""

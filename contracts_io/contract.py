@@ -125,7 +125,8 @@ def _not_rated(contract: Contract) -> Iterator[tuple[str, object]]:
     if eligibility:
         for name in Eligibility.model_fields:
             if name != "order_dedup_days":
-                yield f"eligibility.{name}", getattr(eligibility, name) not in (None, False, ())
+                rule = getattr(eligibility, name)
+                yield f"eligibility.{name}", rule is not None and rule is not False and rule != ()  # a rule of 0 is one
     for i, term in enumerate(contract.terms):
         path = f"terms[{i}].pricing"
         yield f"{path}.model", term.pricing.model in ("dcpm", "revenue_share")

@@ -4,6 +4,7 @@
     ├── UsageError          an argument that is not of its form (a day, a month)
     ├── HomeError           no home there, or one that cannot be used
     ├── SettingsError       adledger.toml says something that cannot be followed
+    ├── RoleError           somebody who may not do that
     ├── ContractError       a contract document, or a step in its life, that is refused
     ├── FeedError           a delivery that cannot be read, or is not there
     ├── WarehouseError      a partition that is missing or not what was written
@@ -43,6 +44,10 @@ class HomeError(AdledgerError):
 
 class SettingsError(AdledgerError):
     """The settings file says something that cannot be followed."""
+
+
+class RoleError(AdledgerError):
+    """Somebody who may not do that (``[roles]`` in the settings)."""
 
 
 class ContractError(AdledgerError):

@@ -23,6 +23,7 @@ from contracts_io.errors import WarehouseError
 from contracts_io.money import NANOS_TYPE, RATE_TYPE
 
 FEED_NAMES = ("impressions", "clicks", "conversions", "conversion_adjustments")
+RATE_KINDS = ("per_mille", "flat", "percent")
 STATUSES = (
     "no_contract",
     "duplicate_order",
@@ -369,6 +370,7 @@ _TABLES = (
             "event": _text("event of an action", nullable=True),
             "advertiser_contract_id": _text("on a partner's actions: the contract that was charged", nullable=True),
             "rate": _column(RATE_TYPE, "price per mille, flat amount or percent rate", nullable=True),
+            "rate_kind": _text("what the rate is", isin=RATE_KINDS),
             "units": _count("impressions or conversions", least=1),
             "amount": _amount("exact amount in the contract's currency"),
         },

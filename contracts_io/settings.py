@@ -19,7 +19,7 @@ import polars as pl
 import pycountry
 
 from contracts_io.calendar import is_zone
-from contracts_io.errors import SettingsError
+from contracts_io.errors import RoleError, SettingsError
 from contracts_io.feeds.columns import CANONICAL, FEEDS, Column, Kind, Reading
 from contracts_io.money import is_currency, parse_scaled
 
@@ -118,6 +118,17 @@ class Roles:
     submit: tuple[str, ...] | None = None
     approve: tuple[str, ...] | None = None
     close: tuple[str, ...] | None = None
+
+    def require(self, role: str, user: str | None) -> None:
+        """RoleError where a list for ``role`` (submit, approve or close) is set and ``user`` is not on it."""
+        allowed: tuple[str, ...] | None = getattr(self, role)
+        if allowed is None or user in allowed:
+            return
+        raise RoleError(
+            f"{user} may not {role}" if user else f"say who wants to {role}",
+            where="[roles] in adledger.toml",
+            remedy=f"those who may are {', '.join(allowed) or 'nobody'}: ask one of them, or have the settings changed",
+        )
 
 
 def _feeds_as_they_are() -> Mapping[str, FeedSettings]:

@@ -125,12 +125,13 @@ def _accruals(units: pl.DataFrame) -> pl.DataFrame:
     fee = pl.when(pl.col("fee_type") == "flat").then(flat).otherwise(held)
     keys = [
         *("side", "billing_date", "contract_id", "version", "term_id", "partner_id", "event"),
-        *("advertiser_contract_id", "rate"),
+        *("advertiser_contract_id", "rate", "rate_kind"),
     ]
     return (
         units.with_columns(
             accrual=divide_half_up_expr(fee * pl.col("credit"), WHOLE_CREDIT),
             rate=from_micros(pl.coalesce("fee_amount_micros", "fee_rate_micros")),
+            rate_kind=pl.col("fee_type"),
             advertiser_contract_id=pl.col("charged_contract_id"),
         )
         .group_by(keys)

@@ -78,8 +78,8 @@ def headers(terms: TermFrames, month: Month) -> pl.DataFrame:
 
 
 def _lines(accruals: pl.DataFrame, headers: pl.DataFrame) -> pl.DataFrame:
-    keys = ["contract_id", "kind", "term_id", "version", "event", "rate", "advertiser_contract_id"]
-    order = ["contract_id", "kind_order", "term_id", "version", "event", "rate", "advertiser_contract_id"]
+    keys = ["contract_id", "kind", "term_id", "version", "event", "rate", "rate_kind", "advertiser_contract_id"]
+    order = ["contract_id", "kind_order", *keys[2:]]
     unit = pl.col("currency").replace_strict(
         {c: minor_unit_nanos(c) for c in headers["currency"].unique()}, return_dtype=pl.Int64
     )
@@ -101,8 +101,14 @@ def _description() -> pl.Expr:
     # At least two places, as people write prices, and as many of the six as say something.
     rate = pl.col("rate").cast(pl.String).str.replace(r"(\.\d\d\d*?)0+$", "${1}")
     media = pl.format("{}: impressions at {} {} per 1,000", "term_id", rate, "currency")
-    action = pl.format("{}: {} at {}", "term_id", "event", rate)
-    paid_on = pl.format("{}: {} at {}, charged under {}", "term_id", "event", rate, "advertiser_contract_id")
+    percent = (pl.col("rate") * 100).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+    fee = (
+        pl.when(pl.col("rate_kind") == "percent")
+        .then(pl.format("{} % of value", percent))
+        .otherwise(pl.format("{} {}", rate, "currency"))
+    )
+    action = pl.format("{}: {} at {}", "term_id", "event", fee)
+    paid_on = pl.format("{}: {} at {}, charged under {}", "term_id", "event", fee, "advertiser_contract_id")
     return (
         pl.when(pl.col("kind") == "media")
         .then(media)

@@ -146,6 +146,7 @@ def _accruals(sides: list[pl.DataFrame]) -> pl.DataFrame:
             pl.lit(None, pl.String).alias("event"),
             pl.lit(None, pl.String).alias("advertiser_contract_id"),
             from_micros(pl.col("rate_micros")).alias("rate"),
+            pl.lit("per_mille").alias("rate_kind"),
             "units",
             from_nanos(pl.col("units").cast(pl.Int128) * pl.col("rate_micros")).alias("amount"),
         )

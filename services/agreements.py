@@ -21,7 +21,7 @@ from services import show
 
 def import_files(home: Home, files: Sequence[Path], *, by: str, at: datetime, retroactive: bool) -> list[Imported]:
     """Submit the documents in ``files``; ContractError with the problems of all of them, then nothing is stored."""
-    require_role(home.settings.roles.submit, by, "submit contracts")
+    home.settings.roles.require("submit", by)
     documents: list[tuple[str, Contract]] = []
     refused: list[ContractError] = []
     for file in files:
@@ -38,26 +38,14 @@ def import_files(home: Home, files: Sequence[Path], *, by: str, at: datetime, re
 
 def approve(home: Home, contract_id: str, version: int | None, *, by: str, at: datetime) -> Decision:
     """Approve a submitted version, as somebody who may."""
-    require_role(home.settings.roles.approve, by, "approve contracts")
+    home.settings.roles.require("approve", by)
     return home.contracts.approve(contract_id, version, by=by, at=at)
 
 
 def reject(home: Home, contract_id: str, version: int | None, *, by: str, at: datetime, reason: str) -> Decision:
     """Reject a submitted version, as somebody who may."""
-    require_role(home.settings.roles.approve, by, "reject contracts")
+    home.settings.roles.require("approve", by)
     return home.contracts.reject(contract_id, version, by=by, at=at, reason=reason)
-
-
-def require_role(allowed: Sequence[str] | None, user: str | None, what: str) -> None:
-    """ContractError where ``[roles]`` names who may do something and ``user`` is not among them."""
-    if allowed is None or user in allowed:
-        return
-    who = f"{user} may not" if user else "say with --by who wants to"
-    raise ContractError(
-        f"{who} {what}; those who may are {', '.join(allowed) or 'nobody'}",
-        where="[roles] in adledger.toml",
-        remedy="ask one of them, or have the settings changed",
-    )
 
 
 def show_list(home: Home, on: date, *, json_output: bool) -> None:

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 
-from contracts_io.calendar import Month, days_between
+from contracts_io.calendar import Month, days_between, months_between
 from contracts_io.errors import AdledgerError, BooksError, FeedError
 from contracts_io.formats.exports import EXPORTS, document_frames, projected
 from contracts_io.formats.tables import write_tables
 from contracts_io.home import Home
-from contracts_io.store.documents import already_closed
+from contracts_io.store.documents import already_closed, not_over
 from services.orchestrator import Orchestrator, orchestrated
 
 Progress = Callable[[str, int, int], None]
@@ -66,7 +66,7 @@ def refuse_future(days: Sequence[date], today: date) -> None:
     """FeedError where a delivery day has not begun yet on ``today`` (UTC)."""
     if later := [day for day in days if day > today]:
         raise FeedError(
-            f"the delivery day {later[0]} has not begun: today is {today} in UTC",
+            f"it has not begun: today is {today} in UTC",
             where=f"delivery day {later[0]}",
             remedy=f"run days up to {today}",
         )
@@ -82,17 +82,20 @@ def some_days_failed(report: RunReport) -> FeedError:
     )
 
 
-def close(home: Home, month: Month, issued_on: date, progress: Progress = unseen) -> None:
-    """Bring everything up to date, issue the month's documents and close it.
+def close(home: Home, month: Month, issued_on: date, by: str | None = None, progress: Progress = unseen) -> None:
+    """Bring everything up to date, issue the month's documents and close it; RoleError where ``by`` may not.
 
     BooksError where the month is closed already or something stands against closing it; then nothing was issued.
     """
+    home.settings.roles.require("close", by)
     if closed := home.books.closed_months().get(month):
         raise already_closed(month, closed.closed_on)
+    if issued_on <= month.last:
+        raise not_over(month, issued_on)
     with _writing(home) as orchestrator:
         _bring_up_to_date(home, orchestrator, progress)
         progress("closing", 0, 1)
-        config = {"ops": {"issue": {"config": {"issued_on": str(issued_on)}}}}
+        config = {"ops": {"issue": {"config": {"issued_on": str(issued_on), "by": by or ""}}}}
         orchestrator.run("close_month", month.first, config)
         progress("closing", 1, 1)
 
@@ -108,8 +111,10 @@ def export(home: Home, month: Month, folder: Path, kind: str, *, draft: bool) ->
             f"{month} is open: it has no issued documents",
             remedy=f"export the drafts with --draft, or close the month with `adledger close {month}`",
         )
-    documents = draft_documents(home, month) if draft else issued_documents(home, month)
-    tables = documents | event_tables(home, month)
+    with _writing(home) as orchestrator:
+        _bring_up_to_date(home, orchestrator, unseen)
+        documents = draft_documents(home, month) if draft else issued_documents(home, month)
+        tables = documents | event_tables(home, month)
     ordered = {name: tables[name] for name in EXPORTS}
     written = write_tables(folder, ordered, kind)
     return dict(zip(written, (frame.height for frame in ordered.values()), strict=True))
@@ -127,9 +132,6 @@ def draft_documents(home: Home, month: Month) -> dict[str, pl.DataFrame]:
     from assets.upkeep import Upkeep  # noqa: PLC0415
 
     upkeep = Upkeep(home)
-    if upkeep.stale_attributions() or month in upkeep.stale_months():
-        with _writing(home) as orchestrator:
-            _bring_up_to_date(home, orchestrator, unseen)
     balances = home.books.balances(month)
     documents = compose(home, month, upkeep, None, lambda _, contract_id: f"DRAFT-{contract_id}", balances)
     return document_frames(documents.invoices, documents.payouts, [line for entry in documents.entries for line in entry])
@@ -145,7 +147,8 @@ def event_tables(home: Home, month: Month) -> dict[str, pl.DataFrame]:
     credits = home.warehouse.read("attribution_credits").join(
         judged.lazy().select("conversion_id", "delivery_day"), on=["conversion_id", "delivery_day"], how="semi"
     )
-    near = [str(m) for m in (month.previous, month, month.next)]
+    earliest = month.first - timedelta(days=home.settings.horizon_days + 1)
+    near = [str(m) for m in months_between(Month.of(earliest), month.next)]
     outcomes = home.warehouse.read("impression_outcomes", near).filter(
         pl.col("delivery_day").is_between(month.first, month.last)
     )
@@ -177,6 +180,8 @@ def _bring_up_to_date(home: Home, orchestrator: Orchestrator, progress: Progress
     from assets.upkeep import Upkeep  # noqa: PLC0415
 
     upkeep = Upkeep(home)
+    for day in upkeep.stale_delivery():  # a process that ended too early left them behind
+        orchestrator.run("count_day", date.fromisoformat(day))
     if stale := upkeep.stale_attributions():
         progress("attributing", 0, len(stale))
         orchestrator.run("attribute_day", date.fromisoformat(stale[-1]))  # the last one, and every one before it

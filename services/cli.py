@@ -88,7 +88,7 @@ def cli(home: str | None) -> None:
 @_with_home
 @_with_json
 def init(home: str | None, json_output: bool) -> None:
-    """Make a home: its settings and books, also around a landing folder that is there."""
+    """Make a home, also around a landing folder."""
     from contracts_io.home import SETTINGS_FILE, Home  # noqa: PLC0415
     from services import show  # noqa: PLC0415
 
@@ -110,7 +110,10 @@ def init(home: str | None, json_output: bool) -> None:
 @_with_home
 @click.option("--month", type=MONTH, default="2026-10", show_default=True, help="The month to make events for.")
 def demo(home: str | None, month: Month) -> None:
-    """Make a home with sample contracts and a month of events, run it, close the month, show what happened."""
+    """Make a home with a sample month, run and closed.
+
+    Sample contracts and a month of events take the same way as real ones; what happened is printed.
+    """
     from services.demo import show_demo  # noqa: PLC0415
 
     show_demo(_root(home), month)
@@ -220,7 +223,7 @@ def run(day: date, home: str | None, json_output: bool) -> None:
 @_with_home
 @_with_json
 def backfill(first: date, last: date, home: str | None, json_output: bool) -> None:
-    """The same for every delivery day from FIRST to LAST, then for the months that they touch."""
+    """Run every delivery day from FIRST to LAST, then rate the months that they touch."""
     if last < first:
         raise click.UsageError(f"{last} is before {first}: give the first day, then the last")
     _run(_open(home), first, last, json_output)
@@ -251,13 +254,15 @@ def _run(home: Home, first: date, last: date, json_output: bool) -> None:
 @_with_home
 @_with_json
 def close(month: Month, issued_on: date | None, by: str | None, home: str | None, json_output: bool) -> None:
-    """Issue the month's invoices and payout statements, in one transaction, and close it."""
-    from services import agreements, billing, reports, show  # noqa: PLC0415
+    """Issue a month's documents and close it.
+
+    Invoices, payout statements and journal entries are issued in one transaction, or none of them.
+    """
+    from services import billing, reports, show  # noqa: PLC0415
 
     here = _open(home)
-    agreements.require_role(here.settings.roles.close, by, "close")
     with show.progress() as progress:
-        billing.close(here, month, issued_on or _now().date(), progress)
+        billing.close(here, month, issued_on or _now().date(), by, progress)
     if json_output:
         show.as_json(reports.documents_as_json(here, month))
     else:
@@ -266,7 +271,9 @@ def close(month: Month, issued_on: date | None, by: str | None, home: str | None
 
 @cli.command()
 @click.argument("month", type=MONTH)
-@click.option("--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.option(
+    "--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where to write."
+)
 @click.option("--format", "kind", type=click.Choice(["csv", "parquet", "json"]), default="csv", show_default=True)
 @click.option("--draft", is_flag=True, help="The documents as known now, numbered DRAFT-<contract>; nothing is issued.")
 @_with_home
@@ -307,7 +314,7 @@ def audit_verify(home: str | None, json_output: bool) -> None:
 @_with_home
 @_with_json
 def status(home: str | None, json_output: bool) -> None:
-    """Which days are in, which months are open, what is missing, and what to do next."""
+    """Show what is in, open and missing, and what to do next."""
     from services import reports  # noqa: PLC0415
     from services.status import status as look  # noqa: PLC0415
 
@@ -324,7 +331,10 @@ def status(home: str | None, json_output: bool) -> None:
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
 @_with_home
 def ui(host: str, port: int, home: str | None) -> None:
-    """Open the Dagster UI on this home: the asset graph, its checks, backfills and schedules."""
+    """Open the Dagster UI on this home.
+
+    It shows the asset graph, checks, backfills and schedules. Stop it with Ctrl-C.
+    """
     from services.orchestrator import serve_ui  # noqa: PLC0415
 
     serve_ui(_open(home), host, port)

@@ -38,7 +38,7 @@ def show_demo(root: Path, month: Month) -> None:
         report = billing.run(home, list(days_between(sample.first, sample.last)), progress)
         if report.failed:
             raise billing.some_days_failed(report)
-        billing.close(home, month, max(sample.last + ONE_DAY, month.last + timedelta(days=4)), progress)
+        billing.close(home, month, max(sample.last + ONE_DAY, month.last + timedelta(days=4)), progress=progress)
     out.print()
     reports.print_run(home, report)
     reports.print_documents(home, month)
@@ -57,4 +57,4 @@ def _print_what_next(home: Home, month: Month) -> None:
         (f"adledger audit verify {at}", "that nobody changed the trail of contracts"),
         (f"adledger ui {at}", "the asset graph, from landing files to invoices, at http://127.0.0.1:3000"),
     ):
-        out.print(f"  {command:<76} {why}", markup=False)
+        out.print(f"  {why}:\n    {command}", markup=False)

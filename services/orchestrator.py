@@ -11,10 +11,10 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
-from contracts_io.errors import AdledgerError, HomeError
+from contracts_io.errors import AdledgerError, HomeError, UsageError
 from contracts_io.home import Home
 
 INSTANCE_FOLDER = "dagster"
@@ -22,6 +22,7 @@ COMMAND_TAG = "adledger/command"
 _INSTANCE_SETTINGS = """\
 # The Dagster instance of this home: run history, schedules and sensors. Nothing here says how money is made.
 telemetry: {enabled: false}
+nux: {enabled: false}
 concurrency: {runs: {max_concurrent_runs: 1}}
 run_monitoring: {enabled: true, max_runtime_seconds: 14400, free_slots_after_run_end_seconds: 60}
 # What assets have to say is in their events; capturing their output would start two processes a step.
@@ -52,6 +53,11 @@ class Orchestrator:
     def run(self, job: str, partition: date, config: Mapping[str, Any] | None = None) -> None:
         """Run ``job`` for the partition that begins on ``partition``; raises the AdledgerError that stopped it."""
         resolved = self._definitions.resolve_job_def(job)
+        if not resolved.partitions_def.has_partition_key(str(partition)):
+            raise UsageError(
+                f"{partition} lies outside the days and months that adledger works on",
+                remedy="days and months from 2010 on can be run, days up to today, months up to three ahead",
+            )
         try:
             resolved.execute_in_process(
                 partition_key=str(partition),
@@ -88,7 +94,8 @@ def serve_ui(home: Home, host: str, port: int) -> None:
         raise HomeError("the Dagster UI is not installed", remedy="pip install 'adledger[ui]', or `make setup`")
     prepare_environment(home)
     if days := sorted([*home.days_delivered(), *home.days_run()]):
-        os.environ["ADLEDGER_FIRST_DAY"] = str(days[0].replace(day=1))
+        earliest = days[0] - timedelta(days=home.settings.horizon_days + 1)  # a local date may lie in the month before
+        os.environ["ADLEDGER_FIRST_DAY"] = str(earliest.replace(day=1))
     place = ["--host", host, "--port", str(port)]
     os.execv(sys.executable, [sys.executable, "-m", "dagster", "dev", "-m", "assets.definitions", *place])
 

@@ -21,13 +21,13 @@ from rich.table import Table
 from contracts_io.money import minor_digits
 from services.billing import Progress as ProgressCall
 
-RIGHT = "right"
+WIDE = 500
 
 
 def console() -> Console:
     """Standard output, as wide as a table needs where it is not a terminal."""
     out = Console(highlight=False, soft_wrap=True)
-    return out if out.is_terminal else Console(highlight=False, width=160)
+    return out if out.is_terminal else Console(highlight=False, width=WIDE)
 
 
 def money(amount: Decimal | int, currency: str) -> str:
@@ -37,7 +37,9 @@ def money(amount: Decimal | int, currency: str) -> str:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Sequence[str] = ()) -> Table:
     """A table with its title above; the columns in ``numbers`` stand to the right."""
-    drawn = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False
+    )
     for column in columns:
         drawn.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
     for row in rows:

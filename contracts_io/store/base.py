@@ -23,7 +23,14 @@ BUSY_SECONDS = 60
 def open_engine(url: str) -> sa.Engine:
     """An engine on the books at ``url`` (``sqlite:///…`` or ``postgresql+psycopg://…``); nothing is created yet."""
     if not url.startswith("sqlite"):
-        return sa.create_engine(url)
+        try:
+            return sa.create_engine(url)
+        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+            raise BooksError(
+                f"there is no way to that database: {error}",
+                where="database_url",
+                remedy="write it as postgresql+psycopg://user@host/name, and pip install 'adledger[postgres]'",
+            ) from error
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
 
     @sa.event.listens_for(engine, "connect")

@@ -217,7 +217,7 @@ class ContractStore:
             return stored[contract_id]
         ids = connection.scalars(sa.select(contract_version.c.contract_id).distinct()).all()
         closest = difflib.get_close_matches(contract_id, ids, n=1, cutoff=0.4)
-        remedy = f"did you mean {closest[0]}?" if closest else "see adledger contract list, or import its document"
+        remedy = f"did you mean {closest[0]}?" if closest else "see `adledger contract list`, or import its document"
         raise ContractError(f"there is no contract {contract_id}", remedy=remedy)
 
     def _stored(

@@ -345,6 +345,11 @@ def _balances(connection: sa.Connection, month: Month) -> dict[str, int]:
     return {contract_id: amount for contract_id, amount in connection.execute(query) if amount}
 
 
+def not_over(month: Month, on: date) -> BooksError:
+    """The refusal to issue a month before it has ended."""
+    return BooksError(f"{month} is not over on {on}", remedy=f"close it from {month.next.first} on")
+
+
 def already_closed(month: Month, on: date) -> BooksError:
     """The refusal to close a month twice."""
     return BooksError(
