@@ -7,6 +7,7 @@ days up to date that depend on it, and says so in the log of materializations.
 from collections.abc import Iterable, Iterator
 
 import dagster as dg
+import polars as pl
 
 from assets import checks
 from assets.describe import counts, rows, spec
@@ -71,3 +72,20 @@ def attribute(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
         yield checks.one_status_each(judged.height, here.warehouse.rows("conversions", day)).result
         yield checks.exchange_rates_there(judged).result
         yield checks.credits_add_up(judged, credits).result
+
+
+@dg.multi_asset(
+    name="judge_impressions",
+    specs=[spec("judged_impressions", deps=["delivery_counts", "contracts"], group="rating")],
+    partitions_def=daily,
+)
+def judge_impressions(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
+    """Say of the day's impressions, on both sides, which contract bills them and why the others are not billed."""
+    day = context.partition_key
+    with home.open().lock() as here:
+        log_other_days(context, Upkeep(here).judgements())
+        judged = here.warehouse.read("judged_impressions", [day])
+        by_outcome = judged.group_by("side", "outcome").agg(pl.col("impressions").sum()).sort("side", "outcome").collect()
+        figures = {f"{side} {outcome}": impressions for side, outcome, impressions in by_outcome.iter_rows()}
+        count = rows(here.warehouse.rows("judged_impressions", day))
+        yield dg.MaterializeResult(asset_key="judged_impressions", metadata=count | counts(figures))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.attribution import attribute, count_delivery
+from assets.attribution import attribute, count_delivery, judge_impressions
 from assets.documents import issue
 from assets.intake import intake
 from assets.partitions import daily, monthly
@@ -31,12 +31,12 @@ count_day = dg.define_asset_job(
 )
 attribute_day = dg.define_asset_job(
     "attribute_day",
-    selection=dg.AssetSelection.assets(attribute),
-    description="Attribute a delivery day, and every other day whose attribution is out of date.",
+    selection=dg.AssetSelection.assets(attribute, judge_impressions),
+    description="Attribute and judge a delivery day, and the days before it that are out of date, under the contracts as approved.",
 )
 nightly = dg.define_asset_job(
     "nightly",
-    selection=dg.AssetSelection.assets(intake, count_delivery, attribute),
+    selection=dg.AssetSelection.assets(intake, count_delivery, attribute, judge_impressions),
     description="A delivery day from landing files to credits. Launch a backfill of this job for a period of days.",
 )
 rate_month = dg.define_asset_job(

@@ -64,7 +64,9 @@ def _delivered_again(home: Home, month: Month, upkeep: Upkeep) -> list[str]:
             if day > needed or day < month.first or not (home.landing / feed / text).is_dir():
                 continue
             try:
-                changed = delivery_inputs(home, find_delivery(home.landing, feed, day, home.settings.feeds[feed])) != live.inputs
+                changed = (
+                    delivery_inputs(home, find_delivery(home.landing, feed, day, home.settings.feeds[feed])) != live.inputs
+                )
             except FeedError as error:
                 reasons.append(f"{error.where}: {error.what}: put it right, then run `adledger run {day}`")
                 continue

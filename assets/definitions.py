@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from assets.attribution import attribute, count_delivery
+from assets.attribution import attribute, count_delivery, judge_impressions
 from assets.automation import JOBS, every_morning, every_night, tell_of_failure
 from assets.documents import issue
 from assets.intake import intake
@@ -13,7 +13,7 @@ from assets.resources import HomeResource
 from assets.sources import SOURCES
 
 defs = dg.Definitions(
-    assets=[*SOURCES, intake, count_delivery, attribute, rate, issue],
+    assets=[*SOURCES, intake, count_delivery, attribute, judge_impressions, rate, issue],
     jobs=JOBS,
     schedules=[every_night, every_morning],
     sensors=[tell_of_failure],

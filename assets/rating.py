@@ -17,10 +17,10 @@ _RATED = ("impression_outcomes", "accruals", "missing_rates")
 @dg.multi_asset(
     name="rate",
     specs=[
-        spec("impression_outcomes", deps=["delivery_counts", "contracts"], group="rating"),
+        spec("impression_outcomes", deps=["judged_impressions"], group="rating"),
         spec(
             "accruals",
-            deps=["delivery_counts", "attributions", "attribution_credits", "contracts", "fx_rates"],
+            deps=["judged_impressions", "attributions", "attribution_credits", "contracts", "fx_rates"],
             group="rating",
         ),
         spec("missing_rates", deps=["attributions", "fx_rates", "contracts"], group="rating"),
@@ -40,6 +40,7 @@ def rate(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
         upkeep = Upkeep(here)
         log_other_days(context, upkeep.delivery())
         log_other_days(context, upkeep.attributions())
+        log_other_days(context, upkeep.judgements())
         rated = upkeep.rate(month)
         tables = {table: here.warehouse.read(table, [str(month)]).collect() for table in (*_RATED, *_DRAFTS)}
         described = {

@@ -1,10 +1,17 @@
 """What assets are given: the home, as a plain object that has never heard of Dagster."""
 
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
 
-from contracts_io.home import Home
+from contracts_io.home import SETTINGS_FILE, Home
+
+
+@cache
+def _opened(path: str, _settings_changed_at: int) -> Home:
+    """One home object for as long as its settings stay as they are: contracts are parsed once, not once a step."""
+    return Home.open(Path(path))
 
 
 class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -14,4 +21,5 @@ class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def open(self) -> Home:
         """The home; HomeError where there is none."""
-        return Home.open(Path(self.path))
+        settings = Path(self.path) / SETTINGS_FILE
+        return _opened(self.path, settings.stat().st_mtime_ns if settings.exists() else 0)

@@ -28,7 +28,7 @@ from pipelines.actions import rate_actions
 from pipelines.attribution import attribute
 from pipelines.delivery import delivery_counts
 from pipelines.documents import draft
-from pipelines.media import rate_media
+from pipelines.media import judge_delivery, rate_media
 from pipelines.touches import touches
 
 EARLY_DAYS = 2
@@ -106,14 +106,12 @@ class Upkeep:
 
     def stale_attributions(self) -> list[str]:
         """The delivery days whose attribution is missing or was made from something else than what is there now."""
-        live = self._live("attributions")
-        return [day for day, inputs in self._attribution_inputs().items() if day not in live or live[day].inputs != inputs]
+        return list(self._stale_attribution_inputs())
 
     def attributions(self, through: str | None = None) -> Iterator[Touched]:
         """Attribute every day that ``stale_attributions`` names, up to day ``through`` where it is given."""
         warehouse = self._home.warehouse
-        inputs = self._attribution_inputs()
-        for text in self.stale_attributions():
+        for text, inputs in self._stale_attribution_inputs().items():
             if through is not None and text > through:
                 continue
             day = date.fromisoformat(text)
@@ -131,11 +129,19 @@ class Upkeep:
             ]
             checks.require(judged, where=f"delivery day {text}")
             files = [
-                warehouse.write("attributions", text, attributed.attributions, inputs[text]),
-                warehouse.write("attribution_credits", text, attributed.credits, inputs[text]),
+                warehouse.write("attributions", text, attributed.attributions, inputs),
+                warehouse.write("attribution_credits", text, attributed.credits, inputs),
             ]
             warehouse.publish(files)
             yield Touched(text, {file.table: file.rows for file in files})
+
+    def _stale_attribution_inputs(self) -> dict[str, str]:
+        live = self._live("attributions")
+        return {
+            day: inputs
+            for day, inputs in self._attribution_inputs().items()
+            if day not in live or live[day].inputs != inputs
+        }
 
     def _attribution_inputs(self) -> dict[str, str]:
         conversions, states, laid_out = self._live("conversions"), self._live("conversion_states"), self._live("touches")
@@ -191,15 +197,48 @@ class Upkeep:
             if str(month) not in live or live[str(month)].inputs != self._month_inputs(month)
         ]
 
+    # Judged impressions: what each side's contracts make of a day's counts
+
+    def stale_judgements(self) -> list[str]:
+        """The delivery days whose impressions were judged by other counts or contracts than are there now."""
+        live = self._live("judged_impressions")
+        return [day for day, inputs in self._judgement_inputs().items() if day not in live or live[day].inputs != inputs]
+
+    def judgements(self) -> Iterator[Touched]:
+        """Judge the impressions of every day that ``stale_judgements`` names."""
+        warehouse = self._home.warehouse
+        inputs = self._judgement_inputs()
+        for day in self.stale_judgements():
+            judged = judge_delivery(warehouse.read("delivery_counts", [day]), self.terms)
+            file = warehouse.write("judged_impressions", day, judged, inputs[day])
+            warehouse.publish([file])
+            yield Touched(day, {file.table: file.rows})
+
+    def _judgement_inputs(self) -> dict[str, str]:
+        late, early = timedelta(days=self._home.settings.horizon_days + 1), timedelta(days=EARLY_DAYS + 1)
+        inputs = {}
+        for text, counts in self._live("delivery_counts").items():
+            day = date.fromisoformat(text)
+            inputs[text] = fingerprint(counts.sha256, *self._in_force(day - late, day + early))
+        return inputs
+
+    def _counted_and_judged(self, days: Sequence[str]) -> tuple[int, dict[str, int]]:
+        """The impressions counted on ``days``, and per side those judged."""
+        total = pl.col("impressions").sum()
+        counted = self._home.warehouse.read("delivery_counts", days).select(total).collect().item()
+        judged = self._home.warehouse.read("judged_impressions", days).group_by("side").agg(total).collect()
+        return int(counted), {"advertiser": 0, "partner": 0, **dict(judged.iter_rows())}
+
     def is_stale(self, month: Month) -> bool:
         """Whether the drafts of ``month``, or anything that they are made from, are out of date."""
-        return bool(self.stale_delivery() or self.stale_attributions()) or month in self.stale_months()
+        behind = self.stale_delivery() or self.stale_attributions() or self.stale_judgements()
+        return bool(behind) or month in self.stale_months()
 
     def rate(self, month: Month) -> Touched:
         """Rate and draft one month."""
         warehouse = self._home.warehouse
         inputs = self._month_inputs(month)
-        media = rate_media(warehouse.read_days("delivery_counts", self._count_days(month)), self.terms, month)
+        media = rate_media(warehouse.read_days("judged_impressions", self._count_days(month)), month)
         conversion_days = self._conversion_days(month)
         actions = rate_actions(
             warehouse.read("attributions", conversion_days),
@@ -212,7 +251,7 @@ class Upkeep:
         accruals = pl.concat([media.accruals, actions.accruals]).sort(keys)
         drafts = draft(accruals, self.terms, month)
         found = [
-            checks.outcomes_add_up(media.counted, media.placed),
+            checks.outcomes_add_up(*self._counted_and_judged(self._count_days(month))),
             checks.lines_tie_to_accruals(accruals, drafts),
         ]
         checks.require(found, where=f"month {month}")
@@ -229,21 +268,24 @@ class Upkeep:
         warehouse.publish(files)
         return Touched(str(month), {file.table: file.rows for file in files}, found)
 
-    def _month_inputs(self, month: Month) -> str:
-        counts, credits, judged = (
-            self._live("delivery_counts"),
-            self._live("attribution_credits"),
-            self._live("attributions"),
-        )
-        first, last = month.first - timedelta(days=self._longest_validation + 2), month.last + ONE_DAY
-        in_force = [
-            (s.contract.contract_id, s.version, s.first, s.last, content_hash(s.contract))
-            for s in self._stretches
+    def _in_force(self, first: date, last: date) -> list[tuple[object, ...]]:
+        return [
+            (s.contract.contract_id, s.version, s.first, s.last, digest)
+            for s, digest in zip(self._stretches, self._content_hashes, strict=True)
             if s.first <= last and (s.last is None or s.last >= first)
         ]
+
+    @cached_property
+    def _content_hashes(self) -> list[str]:
+        return [content_hash(s.contract) for s in self._stretches]
+
+    def _month_inputs(self, month: Month) -> str:
+        counts, credits = self._live("judged_impressions"), self._live("attribution_credits")
+        judged = self._live("attributions")
+        first, last = month.first - timedelta(days=self._longest_validation + 2), month.last + ONE_DAY
         days = self._conversion_days(month)
         return fingerprint(
-            *in_force,
+            *self._in_force(first, last),
             *(counts[day].sha256 for day in self._count_days(month) if day in counts),
             *(judged[day].sha256 + credits[day].sha256 for day in days if day in credits),
             self._rates_fingerprint(first, last),

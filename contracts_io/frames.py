@@ -286,6 +286,23 @@ _TABLES = (
         },
     ),
     _table(
+        "judged_impressions",
+        "day",
+        "A delivery day's impressions by what each side's contracts make of them: what a month is rated from.",
+        {
+            "side": _text("advertiser or partner", isin=("advertiser", "partner")),
+            "month_date": _column(pl.Date, "local date, contract's zone; where no contract covers them, UTC date"),
+            "contract_id": _text("contract that covers them; null: none", nullable=True),
+            "version": _column(pl.Int32, "its version", nullable=True),
+            "term_id": _text("its term", nullable=True),
+            "line_item_id": _text("campaign line"),
+            "partner_id": _text("publisher or affiliate"),
+            "outcome": _text("outcome of spec 5.1", isin=OUTCOMES),
+            "rate_micros": _column(pl.Int64, "rate per 1,000 in millionths", nullable=True),
+            "impressions": _count("impressions", least=1),
+        },
+    ),
+    _table(
         "touches",
         "day",
         "Valid views and clicks of known households, narrow: what attribution looks back at.",

@@ -22,32 +22,60 @@ _CLAIM = ["contract_id", "version", "term_id", "model", "billable_on", "rate_mic
 
 
 class RatedMedia(NamedTuple):
-    """A month's table ``impression_outcomes`` and the media rows of its table ``accruals``.
-
-    ``counted`` is the sum of the impressions that came in, ``placed`` per side the sum of those that got an outcome, of this
-    month or another: the three are equal.
-    """
+    """A month's table ``impression_outcomes`` and the media rows of its table ``accruals``."""
 
     outcomes: pl.DataFrame
     accruals: pl.DataFrame
-    counted: int
-    placed: dict[str, int]
 
 
-def rate_media(counts: pl.LazyFrame, terms: TermFrames, month: Month) -> RatedMedia:
-    """Judge and price the counts that belong to ``month``, by local date, or by UTC date where no contract covers them.
+def judge_delivery(counts: pl.LazyFrame, terms: TermFrames) -> pl.DataFrame:
+    """Judge a delivery day's ``delivery_counts`` on both sides: table ``judged_impressions``, sorted.
 
-    ``counts`` is table ``delivery_counts`` with ``delivery_day``, of every day that can hold impressions of the month.
+    A count belongs to its local date, or to its UTC date where no contract covers it.
     """
-    rows = counts.collect(engine="streaming")
+    rows = _by_local_dates(counts, terms.terms["timezone"].unique())
     advertiser = _judged(_joined_advertiser(rows, terms.terms))
     partner = _judged(_joined_partner(advertiser, terms.terms))
     sides = [
-        side.with_columns(pl.lit(name).alias("side")).filter(pl.col("month_date").is_between(month.first, month.last))
-        for name, side in (("advertiser", advertiser), ("partner", partner))
+        side.with_columns(pl.lit(name).alias("side")) for name, side in (("advertiser", advertiser), ("partner", partner))
     ]
-    placed = {"advertiser": int(advertiser["impressions"].sum()), "partner": int(partner["impressions"].sum())}
-    return RatedMedia(_outcomes(sides), _accruals(sides), int(rows["impressions"].sum()), placed)
+    keys = TABLES["judged_impressions"].columns[:-1]
+    invalid = pl.col("outcome") == "invalid_traffic"
+    return (
+        pl.concat(sides, how="diagonal")
+        .with_columns(pl.when(~invalid).then(pl.col("contract_id", "version", "term_id", "rate_micros")).name.keep())
+        .group_by(keys)
+        .agg(pl.col("impressions").sum())
+        .sort(keys)
+    )
+
+
+def rate_media(judged: pl.LazyFrame, month: Month) -> RatedMedia:
+    """Price the judged impressions whose date lies in ``month``.
+
+    ``judged`` is table ``judged_impressions`` with ``delivery_day``, of every day that can hold impressions of the month.
+    """
+    rows = judged.filter(pl.col("month_date").is_between(month.first, month.last))
+    outcomes, accruals = pl.collect_all([_outcomes(rows), _accruals(rows)], engine="streaming")
+    return RatedMedia(outcomes, accruals)
+
+
+def _by_local_dates(counts: pl.LazyFrame, zones: pl.Series) -> pl.DataFrame:
+    """The counts, added up over what no contract prices apart: device, country, and quarters of an hour of the same dates.
+
+    ``quarter_hour`` becomes the first of those that have the same local date in every one of ``zones`` and in UTC.
+    """
+    quarters = counts.select("quarter_hour").unique().collect(engine="streaming")
+    everywhere = sorted({"UTC", *zones})
+    dates = [pl.col("quarter_hour").dt.convert_time_zone(zone).dt.date().alias(zone) for zone in everywhere]
+    first = quarters.with_columns(dates).with_columns(first=pl.col("quarter_hour").min().over(everywhere))
+    return (
+        counts.join(first.lazy().select("quarter_hour", "first"), on="quarter_hour")
+        .group_by("line_item_id", "partner_id", "first", "viewable", "completed", "valid")
+        .agg(pl.col("impressions").sum())
+        .rename({"first": "quarter_hour"})
+        .collect(engine="streaming")
+    )
 
 
 def _joined_advertiser(rows: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
@@ -114,29 +142,22 @@ def _judged(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(outcome=outcome, month_date=pl.coalesce("local_on", pl.col("quarter_hour").dt.date()))
 
 
-def _outcomes(sides: list[pl.DataFrame]) -> pl.DataFrame:
+def _outcomes(rows: pl.LazyFrame) -> pl.LazyFrame:
     keys = TABLES["impression_outcomes"].columns[:-1]
-    return (
-        pl.concat(sides, how="diagonal")
-        .with_columns(pl.when(pl.col("outcome") != "invalid_traffic").then(pl.col("contract_id", "term_id")).name.keep())
-        .group_by(keys)
-        .agg(pl.col("impressions").sum())
-        .sort(keys)
-    )
+    return rows.group_by(keys).agg(pl.col("impressions").sum()).sort(keys)
 
 
-def _accruals(sides: list[pl.DataFrame]) -> pl.DataFrame:
+def _accruals(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Units x rate / 1000 per rated group; in nanos that is units x the rate's micros, exactly."""
-    keys = ["side", "local_on", "contract_id", "version", "term_id", "line_item_id", "partner_id", "rate_micros"]
+    keys = ["side", "month_date", "contract_id", "version", "term_id", "line_item_id", "partner_id", "rate_micros"]
     return (
-        pl.concat(sides, how="diagonal")
-        .filter(pl.col("outcome") == "billed")
+        rows.filter(pl.col("outcome") == "billed")
         .group_by(keys)
         .agg(units=pl.col("impressions").sum())
         .sort(keys)
         .select(
             "side",
-            pl.col("local_on").alias("billing_date"),
+            pl.col("month_date").alias("billing_date"),
             "contract_id",
             "version",
             "term_id",

@@ -182,7 +182,7 @@ def _bring_up_to_date(home: Home, orchestrator: Orchestrator, progress: Progress
     upkeep = Upkeep(home)
     for day in upkeep.stale_delivery():  # a process that ended too early left them behind
         orchestrator.run("count_day", date.fromisoformat(day))
-    if stale := upkeep.stale_attributions():
+    if stale := sorted({*upkeep.stale_attributions(), *upkeep.stale_judgements()}):
         progress("attributing", 0, len(stale))
         orchestrator.run("attribute_day", date.fromisoformat(stale[-1]))  # the last one, and every one before it
         progress("attributing", len(stale), len(stale))
