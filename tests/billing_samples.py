@@ -6,15 +6,17 @@ import json
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
+from contracts_io.calendar import Month
 from contracts_io.contract import InForce, parse_document
 from contracts_io.frames import TABLES
 from contracts_io.terms import TermFrames, terms_in_force
 from pipelines.attribution import Attributed, attribute
 from pipelines.conversions import conversion_states
+from pipelines.media import judge_delivery, rate_media
 
 DAY = date(2026, 10, 5)
 NOON = datetime.fromisoformat("2026-10-05T12:00:00+00:00")
@@ -103,6 +105,7 @@ _USUAL: dict[str, dict[str, Any]] = {
         "partner_id": "pub-1",
         "units": 1,
         "rate": Decimal("10"),
+        "rate_kind": "per_mille",
     },
 }
 
@@ -223,3 +226,31 @@ def judged(
 def frames(*contracts: InForce) -> TermFrames:
     """The contracts as frames."""
     return terms_in_force(contracts)
+
+
+class Rated(NamedTuple):
+    """What a month's delivery counts come to, and how many impressions were counted and judged on the way."""
+
+    outcomes: pl.DataFrame
+    accruals: pl.DataFrame
+    counted: int
+    placed: dict[str, int]
+
+
+def rated_media(of_days: pl.LazyFrame, terms: TermFrames, month: Month) -> Rated:
+    """Judge each delivery day's counts, then rate the month, as a run does."""
+    rows = of_days.collect()
+    judged = [_judged_day(rows.filter(delivery_day=day), day, terms) for day in sorted(set(rows["delivery_day"]))]
+    together = pl.concat(judged) if judged else TABLES["judged_impressions"].empty().insert_column(0, _NO_DAYS)
+    made = rate_media(together.lazy(), month)
+    placed = {side: int(together.filter(side=side)["impressions"].sum()) for side in ("advertiser", "partner")}
+    return Rated(made.outcomes, made.accruals, int(rows["impressions"].sum()), placed)
+
+
+_NO_DAYS = pl.Series("delivery_day", [], pl.Date)
+
+
+def _judged_day(of_day: pl.DataFrame, day: date, terms: TermFrames) -> pl.DataFrame:
+    judged = judge_delivery(of_day.drop("delivery_day").lazy(), terms)
+    TABLES["judged_impressions"].check(judged.lazy())
+    return judged.insert_column(0, pl.Series("delivery_day", [day] * judged.height, pl.Date))

@@ -9,14 +9,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from billing_samples import DAY, advertiser, at, counts, cpm, flat, frames, partner, rows_of, term
+from billing_samples import DAY, Rated, advertiser, at, counts, cpm, flat, frames, partner, rated_media, rows_of, term
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts_io.calendar import Month
 from contracts_io.contract import Cpa, Cpm, InForce, term_days
 from pipelines.delivery import delivery_counts
-from pipelines.media import RatedMedia, rate_media
 
 Row = dict[str, Any]
 SLOW = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
@@ -70,11 +69,11 @@ def contracts(draw: st.DrawFn) -> list[InForce]:
     ]
 
 
-def rated(rows: list[Row], agreed: list[InForce], month: Month = OCTOBER) -> RatedMedia:
-    return rate_media(counts(*rows), frames(*agreed), month)
+def rated(rows: list[Row], agreed: list[InForce], month: Month = OCTOBER) -> Rated:
+    return rated_media(counts(*rows), frames(*agreed), month)
 
 
-def outcomes(made: RatedMedia) -> Counter[tuple[Any, ...]]:
+def outcomes(made: Rated) -> Counter[tuple[Any, ...]]:
     found: Counter[tuple[Any, ...]] = Counter()
     for *key, impressions in made.outcomes.rows():
         found[tuple(key)] += impressions
@@ -211,5 +210,5 @@ def test_how_impressions_are_split_over_files_is_irrelevant_to_what_is_counted_a
         for row in rows
     ]
     for month in MONTHS:
-        made = rate_media(on_day.lazy(), frames(*agreed), month)
+        made = rated_media(on_day.lazy(), frames(*agreed), month)
         assert made.accruals.equals(rated(one_by_one, agreed, month).accruals)

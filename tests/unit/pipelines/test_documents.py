@@ -82,19 +82,32 @@ def test_a_media_line_stands_for_a_term_version_and_rate() -> None:
     ]
 
 
+def test_a_line_says_what_its_rate_is() -> None:
+    rows = [
+        {"term_id": "a", "rate": "32.5", "amount": "1"},
+        ACTION | {"term_id": "b", "rate": "12", "rate_kind": "flat", "amount": "1"},
+        ACTION | {"term_id": "c", "rate": "0.085", "rate_kind": "percent", "amount": "1"},
+    ]
+    assert drafted(rows, advertiser()).invoice_lines["description"].to_list() == [
+        "a: impressions at 32.50 USD per 1,000",
+        "b: purchase at 12.00 USD",
+        "c: purchase at 8.5 % of value",
+    ]
+
+
 def test_an_action_line_stands_for_a_term_version_event_and_rate_and_on_the_partner_side_for_the_charged_contract() -> None:
     apart: list[dict[str, Any]] = [{}, {"event": "signup"}, {"rate": "13"}]
     rows = [ACTION | a | {"amount": "12"} for a in apart]
     paid = [row | PAID | {"advertiser_contract_id": charged} for row in rows for charged in ("acme-1", "zeta-1")]
     made = drafted(rows + paid, advertiser(), partner())
     assert made.invoice_lines["description"].to_list() == [
-        "sale: purchase at 12.00",
-        "sale: purchase at 13.00",
-        "sale: signup at 12.00",
+        "sale: purchase at 12.00 USD",
+        "sale: purchase at 13.00 USD",
+        "sale: signup at 12.00 USD",
     ]
     assert made.payout_lines.select("line", "advertiser_contract_id", "description").rows()[:2] == [
-        (1, "acme-1", "sale: purchase at 12.00, charged under acme-1"),
-        (2, "zeta-1", "sale: purchase at 12.00, charged under zeta-1"),
+        (1, "acme-1", "sale: purchase at 12.00 USD, charged under acme-1"),
+        (2, "zeta-1", "sale: purchase at 12.00 USD, charged under zeta-1"),
     ]
     assert made.payout_lines.height == 6
     assert made.payouts["earnings"].to_list() == [Decimal(72)]

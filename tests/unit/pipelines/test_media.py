@@ -6,18 +6,17 @@ from typing import Any
 
 import polars as pl
 import pytest
-from billing_samples import DAY, NOON, advertiser, at, counts, cpm, flat, frames, partner, term
+from billing_samples import DAY, NOON, Rated, advertiser, at, counts, cpm, flat, frames, partner, rated_media, term
 
 from contracts_io.calendar import Month
 from contracts_io.contract import InForce
 from contracts_io.frames import TABLES
-from pipelines.media import RatedMedia, rate_media
 
 OCTOBER = Month(2026, 10)
 
 
-def rated(rows: list[dict[str, Any]], *contracts: InForce, month: Month = OCTOBER) -> RatedMedia:
-    made = rate_media(counts(*rows), frames(*contracts), month)
+def rated(rows: list[dict[str, Any]], *contracts: InForce, month: Month = OCTOBER) -> Rated:
+    made = rated_media(counts(*rows), frames(*contracts), month)
     TABLES["impression_outcomes"].check(made.outcomes.lazy(), has_rows=made.outcomes.height > 0)
     TABLES["accruals"].check(made.accruals.lazy(), has_rows=made.accruals.height > 0)
     assert made.placed == {"advertiser": made.counted, "partner": made.counted}
@@ -31,7 +30,7 @@ def outcome(row: dict[str, Any], *contracts: InForce, side: str = "advertiser") 
     return tuple(named)
 
 
-def amounts(made: RatedMedia, side: str) -> list[tuple[Any, ...]]:
+def amounts(made: Rated, side: str) -> list[tuple[Any, ...]]:
     of_side = made.accruals.filter(pl.col("side") == side)
     return of_side.select("billing_date", "contract_id", "version", "term_id", "rate", "units", "amount").rows()
 

@@ -288,7 +288,8 @@ def test_only_a_version_that_waits_can_be_decided_on(store: ContractStore, versi
 
 
 @pytest.mark.parametrize(
-    ("asked", "remedy"), [("acme-11", "did you mean acme-1?"), ("zzz", "see adledger contract list, or import its document")]
+    ("asked", "remedy"),
+    [("acme-11", "did you mean acme-1?"), ("zzz", "see `adledger contract list`, or import its document")],
 )
 def test_an_unknown_contract_is_refused_with_the_closest_id(store: ContractStore, asked: str, remedy: str) -> None:
     take(store, contract("acme-1"), contract("other"))
