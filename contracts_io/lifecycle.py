@@ -60,6 +60,7 @@ class StoredVersion(NamedTuple):
     decided_at: datetime | None
     reason: str | None
     retroactive: bool
+    warnings: tuple[str, ...] = ()
 
 
 _NEXT = {

@@ -10,13 +10,18 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 
+import polars as pl
+
 from contracts_io.admission import ImportRefusedError
 from contracts_io.contract import Contract, ContractDocumentError, canonical_json, parse_document
+from contracts_io.contract_warnings import warnings
 from contracts_io.errors import ContractError
 from contracts_io.home import Home
 from contracts_io.lifecycle import StoredVersion
 from contracts_io.store.contracts import Decision, Imported
 from services import show
+
+DAYS_LOOKED_AT = 31
 
 
 def import_files(home: Home, files: Sequence[Path], *, by: str, at: datetime, retroactive: bool) -> list[Imported]:
@@ -32,8 +37,26 @@ def import_files(home: Home, files: Sequence[Path], *, by: str, at: datetime, re
     if refused:
         raise _together(refused)
     return home.contracts.import_documents(
-        documents, by=by, at=at, retroactive=retroactive, closed_through=home.closed_through()
+        documents,
+        by=by,
+        at=at,
+        retroactive=retroactive,
+        closed_through=home.closed_through(),
+        warnings={contract.contract_id: _warnings(home, contract) for _, contract in documents},
     )
+
+
+def _warnings(home: Home, contract: Contract) -> list[str]:
+    """What is odd in a document, given what was delivered in the last month of days that are in."""
+    days = home.days_run()[-DAYS_LOOKED_AT:]
+    delivered: dict[str, int] | None = None
+    if days:
+        counts = home.warehouse.read("delivery_counts", [str(day) for day in days])
+        if contract.side == "partner":
+            counts = counts.filter(pl.col("partner_id") == contract.party.id)
+        by_line = counts.group_by("line_item_id").agg(pl.col("impressions").sum())
+        delivered = dict(by_line.collect(engine="streaming").iter_rows())
+    return [str(warning) for warning in warnings(contract, delivered)]
 
 
 def approve(home: Home, contract_id: str, version: int | None, *, by: str, at: datetime) -> Decision:
@@ -77,7 +100,7 @@ def show_list(home: Home, on: date, *, json_output: bool) -> None:
 def show_contract(home: Home, contract_id: str, version: int | None, *, json_output: bool) -> None:
     """Print the versions of a contract and the document of one of them, by default the latest."""
     versions = home.contracts.versions(contract_id)
-    chosen = _version(versions, contract_id, version)
+    chosen = version_of(home, contract_id, version)
     document = json.loads(canonical_json(chosen.contract))
     if json_output:
         shown = [v._asdict() | {"contract": v.contract.contract_id} for v in versions]
@@ -90,15 +113,17 @@ def show_contract(home: Home, contract_id: str, version: int | None, *, json_out
     ]
     columns = ["version", "state", "effective from", "submitted by", "decided by", "reason", "content"]
     out.print(show.table(contract_id, columns, rows))
+    for warning in chosen.warnings:
+        out.print(f"warning: {warning}", markup=False)
     out.print(f"document of version {chosen.version}:", style="bold")
     out.print(json.dumps(document, ensure_ascii=False, indent=2), markup=False, soft_wrap=True)
 
 
-def _version(versions: Sequence[StoredVersion], contract_id: str, version: int | None) -> StoredVersion:
-    if version is None:
-        return versions[-1]
+def version_of(home: Home, contract_id: str, version: int | None) -> StoredVersion:
+    """A version of a contract as the books hold it, None: the latest; ContractError where there is none."""
+    versions = home.contracts.versions(contract_id)
     for stored in versions:
-        if stored.version == version:
+        if stored.version == (version or versions[-1].version):
             return stored
     raise ContractError(
         f"there is no version {version}", where=f"contract {contract_id}", remedy=f"the latest is {versions[-1].version}"

@@ -121,7 +121,7 @@ def demo(home: str | None, month: Month) -> None:
 
 @cli.group()
 def contract() -> None:
-    """Contracts: import, approve, reject, show, list."""
+    """Contracts: import, approve, reject, show, list, schema."""
 
 
 @contract.command("import")
@@ -134,18 +134,26 @@ def contract_import(files: tuple[Path, ...], by: str, retroactive: bool, home: s
     """Draft and submit contract documents (YAML or JSON): all of them, or none."""
     from services import agreements, show  # noqa: PLC0415
 
-    imported = agreements.import_files(_open(home), files, by=by, at=_now(), retroactive=retroactive)
+    here = _open(home)
+    imported = agreements.import_files(here, files, by=by, at=_now(), retroactive=retroactive)
+    found = {i.contract_id: agreements.version_of(here, i.contract_id, i.version).warnings for i in imported}
     if json_output:
-        show.as_json(
-            [
-                {"contract_id": i.contract_id, "version": i.version, "state": i.state, "unchanged": i.unchanged}
-                for i in imported
-            ]
-        )
+        show.as_json([{**i._asdict(), "warnings": list(found[i.contract_id])} for i in imported])
         return
     for i in imported:
         what = f"is there already, {i.state}" if i.unchanged else "submitted, waits for approval by somebody else"
         click.echo(f"{i.contract_id} version {i.version}: {what}")
+        for warning in found[i.contract_id]:
+            click.echo(f"  warning: {warning}")
+
+
+@contract.command("schema")
+def contract_schema() -> None:
+    """Print the JSON Schema of contract documents, for editors that complete and check them."""
+    from contracts_io.contract_schema import json_schema  # noqa: PLC0415
+    from services import show  # noqa: PLC0415
+
+    show.as_json(json_schema())
 
 
 @contract.command("approve")

@@ -82,7 +82,8 @@ def orchestrated(home: Home) -> Iterator[Orchestrator]:
     from assets.definitions import defs  # noqa: PLC0415 - reads the environment set above
 
     with dg.DagsterInstance.get() as instance:
-        interrupted = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={COMMAND_TAG: "yes"})
+        under_way = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+        interrupted = dg.RunsFilter(statuses=under_way, tags={COMMAND_TAG: "yes"})
         for run in instance.get_runs(interrupted):
             instance.report_run_failed(run, "the process that ran it ended before it was done")
         yield Orchestrator(instance, defs)

@@ -2,7 +2,8 @@
 
 ``contract_version``: contract_id · version (1, 2, ...) · state · document (canonical JSON) · content_hash (SHA-256 of it) ·
 submitted_by, submitted_at · decided_by, decided_at, reason (null while it waits) · retroactive (submitted for a closed
-month). Instants are UTC text (``2026-10-20T02:19:53.172230Z``), which sorts as it runs. A version's document never changes;
+month) · warnings (JSON list: what was odd in it at submission). Instants are UTC text (``2026-10-20T02:19:53.172230Z``),
+which sorts as it runs. A version's document never changes;
 its state changes once. Every change and its audit record are one transaction.
 """
 
@@ -45,6 +46,7 @@ contract_version = sa.Table(
     sa.Column("decided_at", sa.Text),
     sa.Column("reason", sa.Text),
     sa.Column("retroactive", sa.Boolean, nullable=False),
+    sa.Column("warnings", sa.JSON, nullable=False),
 )
 
 
@@ -100,10 +102,12 @@ class ContractStore:
         at: datetime,
         retroactive: bool = False,
         closed_through: date | None = None,
+        warnings: Mapping[str, Sequence[str]] | None = None,
     ) -> list[Imported]:
         """Submit each (name, contract) as a new contract or the next version of one: all of them, or none.
 
-        ``closed_through`` is the last day of the last closed month. A document that the books hold as the contract's latest
+        ``closed_through`` is the last day of the last closed month; ``warnings``, by contract id, are kept with the version
+        for whoever decides on it. A document that the books hold as the contract's latest
         version (rejected ones aside) is given back ``unchanged``. ImportRefusedError, with the problems of all documents at
         once, where one is not supported yet, differs from its contract's versions in what may not differ, claims what
         another contract has (those that wait, or are in this import, count as approved), amends a closed month without
@@ -125,7 +129,7 @@ class ContractStore:
             refused = refusals(candidates, stored, at, None if retroactive else closed_through)
             if refused:
                 raise ImportRefusedError(refused)
-            self._submit(connection, candidates, by, at, retroactive)
+            self._submit(connection, candidates, by, at, retroactive, warnings or {})
         submitted = (Imported(c.contract.contract_id, c.version, State.SUBMITTED, c.content_hash) for c in candidates)
         return [result or next(submitted) for result in results]
 
@@ -186,7 +190,13 @@ class ContractStore:
             raise ContractDocumentError(problems, name=where)
 
     def _submit(
-        self, connection: sa.Connection, candidates: Sequence[Candidate], by: str, at: datetime, retroactive: bool
+        self,
+        connection: sa.Connection,
+        candidates: Sequence[Candidate],
+        by: str,
+        at: datetime,
+        retroactive: bool,
+        warnings: Mapping[str, Sequence[str]],
     ) -> None:
         if not candidates:
             return
@@ -200,6 +210,7 @@ class ContractStore:
                 "submitted_by": by,
                 "submitted_at": format_instant(at),
                 "retroactive": retroactive,
+                "warnings": list(warnings.get(contract.contract_id, ())),
             }
             for name, contract, version, digest in candidates
         ]
@@ -241,6 +252,7 @@ class ContractStore:
             decided_at=datetime.fromisoformat(row["decided_at"]) if row["decided_at"] else None,
             reason=row["reason"],
             retroactive=row["retroactive"],
+            warnings=tuple(row["warnings"]),
         )
 
     def _contract(self, row: Mapping[str, Any]) -> Contract:

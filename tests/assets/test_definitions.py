@@ -55,6 +55,7 @@ RATED = {name for name, (group, _, _) in ASSETS.items() if group in ("rating", "
 ISSUED = {name for name, (group, _, _) in ASSETS.items() if group == "issued"}
 JOBS = {
     "take_in": (DAY, INTAKE | DELIVERY),
+    "count_day": (DAY, DELIVERY),
     "attribute_day": (DAY, ATTRIBUTION),
     "nightly": (DAY, INTAKE | DELIVERY | ATTRIBUTION),
     "rate_month": (MONTH, RATED),

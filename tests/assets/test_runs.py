@@ -35,8 +35,11 @@ def home(tmp_path: Path) -> Home:
     return world.make_home(tmp_path / "home")
 
 
-def materialize(home: Home, assets: list[dg.AssetsDefinition], partition: date) -> dg.ExecuteInProcessResult:
-    return dg.materialize(assets, partition_key=str(partition), resources={"home": HomeResource(path=str(home.root))})
+def materialize(
+    home: Home, assets: list[dg.AssetsDefinition], partition: date, config: dict[str, Any] | None = None
+) -> dg.ExecuteInProcessResult:
+    resources = {"home": HomeResource(path=str(home.root))}
+    return dg.materialize(assets, partition_key=str(partition), resources=resources, run_config=config)
 
 
 def untouched(home: Home) -> tuple[object, ...]:
@@ -174,7 +177,7 @@ def bring_up_to_date(home: Home) -> None:
 def test_the_job_that_closes_a_month_refuses_while_a_day_is_missing_and_issues_nothing(home: Home) -> None:
     world.run(home, *world.DAYS[:5])
     with pytest.raises(BooksError, match=r"delivery days that are not in: 2026-11-02"):
-        materialize(home, [rate, issue], date(2026, 10, 1))
+        materialize(home, [rate, issue], date(2026, 10, 1), {"ops": {"issue": {"config": {"issued_on": "2026-11-20"}}}})
     assert home.books.closed_months() == {}
     assert home.books.invoices(world.OCTOBER) == []
 

@@ -1,0 +1,81 @@
+"""Contracts brought in from files: all or none, with what is odd in them kept for whoever approves."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from billing_samples import rows_of
+
+from contracts_io.errors import ContractError, RoleError
+from contracts_io.frames import TABLES
+from contracts_io.home import SETTINGS_FILE, Home
+from services import agreements
+
+AT = datetime(2026, 10, 7, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home.create(tmp_path / "home")
+    warehouse = made.warehouse
+    served = rows_of("delivery_counts", [{"line_item_id": "li-1", "impressions": 5}])
+    row = ("impressions", date(2026, 10, 5), 5, 5, 0, 0, 0, 0)
+    counted = pl.DataFrame([row], schema=TABLES["feed_counts"].polars_schema, orient="row")
+    files = [warehouse.write("delivery_counts", "2026-10-05", served), warehouse.write("feed_counts", "2026-10-05", counted)]
+    warehouse.publish(files)
+    return made
+
+
+def contract(path: Path, line_item: str, **changes: object) -> Path:
+    document = {
+        "contract_id": path.stem,
+        "side": "advertiser",
+        "party": {"id": "acme", "name": "Acme", "country": "US"},
+        "currency": "USD",
+        "timezone": "UTC",
+        "starts_on": "2026-10-01",
+        "ends_on": None,
+        "terms": [{"term_id": "brand", "line_items": [line_item], "pricing": {"model": "cpm", "rate": "10"}}],
+    }
+    path.write_text(json.dumps(document | changes), encoding="utf-8")
+    return path
+
+
+def test_a_term_without_traffic_is_a_warning_that_stays_with_the_version(home: Home, tmp_path: Path) -> None:
+    files = [contract(tmp_path / "busy.json", "li-1"), contract(tmp_path / "idle.json", "li-2")]
+    agreements.import_files(home, files, by="casey", at=AT, retroactive=False)
+    assert agreements.version_of(home, "busy", None).warnings == ()
+    warning = (
+        "terms[0].line_items: the term is without traffic: none of its line items (li-2) delivered an impression last month"
+    )
+    assert agreements.version_of(home, "idle", 1).warnings == (warning,)
+
+
+def test_one_bad_file_keeps_all_of_an_import_out(home: Home, tmp_path: Path) -> None:
+    files = [contract(tmp_path / "good.json", "li-1"), contract(tmp_path / "bad.json", "li-2", currency="dollars")]
+    with pytest.raises(ContractError, match="currency"):
+        agreements.import_files(home, files, by="casey", at=AT, retroactive=False)
+    assert home.contracts.list_contracts(on=AT.date()) == []
+
+
+def test_who_is_not_on_the_list_may_neither_submit_nor_approve(home: Home, tmp_path: Path) -> None:
+    file = contract(tmp_path / "good.json", "li-1")
+    (home.root / SETTINGS_FILE).write_text('[roles]\nsubmit = ["casey"]\napprove = ["robin"]\n', encoding="utf-8")
+    opened = Home.open(home.root)
+    with pytest.raises(RoleError, match="robin may not submit"):
+        agreements.import_files(opened, [file], by="robin", at=AT, retroactive=False)
+    agreements.import_files(opened, [file], by="casey", at=AT, retroactive=False)
+    with pytest.raises(RoleError, match="sam may not approve"):
+        agreements.approve(opened, "good", None, by="sam", at=AT)
+    assert agreements.approve(opened, "good", None, by="robin", at=AT).state == "approved"
+
+
+def test_a_version_that_is_not_there_is_named_with_the_latest(home: Home, tmp_path: Path) -> None:
+    agreements.import_files(home, [contract(tmp_path / "good.json", "li-1")], by="casey", at=AT, retroactive=False)
+    with pytest.raises(ContractError) as refused:
+        agreements.version_of(home, "good", 3)
+    assert (refused.value.what, refused.value.remedy) == ("there is no version 3", "the latest is 1")
