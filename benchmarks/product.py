@@ -75,6 +75,8 @@ def stages(home: Path, day: str, figures: Path) -> None:
         _ = upkeep.terms
     with stage("attribution"):
         list(upkeep.attributions())
+    with stage("judging impressions"):
+        list(upkeep.judgements())
     with stage("rating and drafts: which months are stale"):
         months = upkeep.stale_months()
     for month in months:
