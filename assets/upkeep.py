@@ -210,6 +210,8 @@ class Upkeep:
         inputs = self._judgement_inputs()
         for day in self.stale_judgements():
             judged = judge_delivery(warehouse.read("delivery_counts", [day]), self.terms)
+            placed = {side: int(judged.filter(side=side)["impressions"].sum()) for side in ("advertiser", "partner")}
+            checks.require([checks.outcomes_add_up(warehouse.rows("impressions", day), placed)], where=f"delivery day {day}")
             file = warehouse.write("judged_impressions", day, judged, inputs[day])
             warehouse.publish([file])
             yield Touched(day, {file.table: file.rows})

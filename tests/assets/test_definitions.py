@@ -31,11 +31,12 @@ ASSETS: dict[str, tuple[str, str, list[str]]] = {
     "touches": ("delivery", DAY, ["clicks", "impressions"]),
     "attributions": ("attribution", DAY, ["contracts", "conversion_states", "conversions", "fx_rates", "touches"]),
     "attribution_credits": ("attribution", DAY, ["contracts", "conversions", "touches"]),
-    "impression_outcomes": ("rating", MONTH, ["contracts", "delivery_counts"]),
+    "judged_impressions": ("rating", DAY, ["contracts", "delivery_counts"]),
+    "impression_outcomes": ("rating", MONTH, ["judged_impressions"]),
     "accruals": (
         "rating",
         MONTH,
-        ["attribution_credits", "attributions", "contracts", "delivery_counts", "fx_rates"],
+        ["attribution_credits", "attributions", "contracts", "fx_rates", "judged_impressions"],
     ),
     "missing_rates": ("rating", MONTH, ["attributions", "contracts", "fx_rates"]),
     "draft_invoices": ("documents", MONTH, ["accruals", "contracts"]),
@@ -50,14 +51,14 @@ ASSETS: dict[str, tuple[str, str, list[str]]] = {
 }
 INTAKE = {name for name, (group, _, _) in ASSETS.items() if group == "intake"}
 DELIVERY = {"delivery_counts", "touches"}
-ATTRIBUTION = {"attributions", "attribution_credits"}
-RATED = {name for name, (group, _, _) in ASSETS.items() if group in ("rating", "documents")}
+JUDGED = {"attributions", "attribution_credits", "judged_impressions"}
+RATED = {name for name, (group, of, _) in ASSETS.items() if group in ("rating", "documents") and of == MONTH}
 ISSUED = {name for name, (group, _, _) in ASSETS.items() if group == "issued"}
 JOBS = {
     "take_in": (DAY, INTAKE | DELIVERY),
     "count_day": (DAY, DELIVERY),
-    "attribute_day": (DAY, ATTRIBUTION),
-    "nightly": (DAY, INTAKE | DELIVERY | ATTRIBUTION),
+    "attribute_day": (DAY, JUDGED),
+    "nightly": (DAY, INTAKE | DELIVERY | JUDGED),
     "rate_month": (MONTH, RATED),
     "close_month": (MONTH, RATED | ISSUED),
 }

@@ -113,8 +113,8 @@ def forget_a_conversion(attributed: Attributed) -> Attributed:
     return attributed._replace(attributions=attributed.attributions.head(0), credits=attributed.credits.head(0))
 
 
-def misplace_an_impression(rated: Any) -> Any:
-    return rated._replace(placed={**rated.placed, "partner": rated.placed["partner"] - 1})
+def lose_an_outcome(judged: pl.DataFrame) -> pl.DataFrame:
+    return judged.slice(1)
 
 
 def drop_the_accruals_of_a_contract(drafts: Any) -> Any:
@@ -125,7 +125,7 @@ STOPPED = {
     "counts_add_up": {"delivery_counts", "touches"},
     "credits_add_up": {"attributions", "attribution_credits"},
     "one_status_each": {"attributions", "attribution_credits"},
-    "outcomes_add_up": {"impression_outcomes", "accruals", "draft_invoices", "draft_invoice_lines"},
+    "outcomes_add_up": {"judged_impressions", "impression_outcomes", "accruals", "draft_invoices"},
     "lines_tie_to_accruals": {"impression_outcomes", "accruals", "draft_invoices", "draft_invoice_lines"},
 }
 CHANGED = {"delivery_counts", "attributions", "accruals"}
@@ -137,7 +137,7 @@ CHANGED = {"delivery_counts", "attributions", "accruals"}
         ("delivery_counts", lose_a_count, "counts_add_up"),
         ("attribute", halve_the_credit, "credits_add_up"),
         ("attribute", forget_a_conversion, "one_status_each"),
-        ("rate_media", misplace_an_impression, "outcomes_add_up"),
+        ("judge_delivery", lose_an_outcome, "outcomes_add_up"),
         ("draft", drop_the_accruals_of_a_contract, "lines_tie_to_accruals"),
     ],
 )
@@ -168,7 +168,7 @@ def bring_up_to_date(home: Home) -> None:
     look = Upkeep(home)
     for _ in look.delivery():
         pass
-    for _ in look.attributions():
+    for _ in (*look.attributions(), *look.judgements()):
         pass
     for month in look.stale_months():
         look.rate(month)

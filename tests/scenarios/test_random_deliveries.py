@@ -62,8 +62,10 @@ def deliver_day(home: Home, chance: random.Random, day: date) -> None:
 
 def bring_up_to_date(home: Home) -> None:
     look = Upkeep(home)
-    for _ in (*look.delivery(), *look.attributions(), *(look.rate(month) for month in look.stale_months())):
+    for _ in (*look.delivery(), *look.attributions(), *look.judgements()):
         pass
+    for month in look.stale_months():
+        look.rate(month)
 
 
 @pytest.mark.parametrize("seed", range(WORLDS))
