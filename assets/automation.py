@@ -11,7 +11,7 @@ import dagster as dg
 from assets.attribution import attribute, count_delivery, judge_impressions
 from assets.documents import issue
 from assets.intake import intake
-from assets.partitions import daily, monthly
+from assets.partitions import monthly
 from assets.rating import rate
 from assets.resources import HomeResource
 from assets.upkeep import Upkeep
@@ -26,7 +26,6 @@ take_in = dg.define_asset_job(
 count_day = dg.define_asset_job(
     "count_day",
     selection=dg.AssetSelection.assets(count_delivery),
-    partitions_def=daily,
     description="Count the impressions of a delivery day that is in, and lay out its touches.",
 )
 attribute_day = dg.define_asset_job(

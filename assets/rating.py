@@ -51,5 +51,6 @@ def rate(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
         }
         for table, frame in tables.items():
             yield dg.MaterializeResult(asset_key=table, metadata=rows(frame.height) | described.get(table, {}))
+        here.sweep()
         for finding in (*rated.findings, checks.partner_rates_there(tables["missing_rates"])):
             yield finding.result

@@ -31,6 +31,8 @@ from pipelines.documents import draft
 from pipelines.media import judge_delivery, rate_media
 from pipelines.touches import touches
 
+RULES = 1
+"""Part of every fingerprint: raised by a release in which the same inputs come to other rows, so that all is made again."""
 EARLY_DAYS = 2
 """An event may lie up to 24 hours after the end of its delivery day: two days after its start (spec 3.3)."""
 
@@ -95,7 +97,7 @@ class Upkeep:
     def _stale_delivery_inputs(self) -> dict[str, str]:
         impressions, clicks = self._live("impressions"), self._live("clicks")
         derived = (self._live("delivery_counts"), self._live("touches"))
-        made_from = {day: fingerprint(impressions[day].sha256, clicks[day].sha256) for day in impressions}
+        made_from = {day: fingerprint(RULES, impressions[day].sha256, clicks[day].sha256) for day in impressions}
         return {
             day: inputs
             for day, inputs in made_from.items()
@@ -152,6 +154,7 @@ class Upkeep:
             first, last = day - horizon - ONE_DAY, day + timedelta(days=EARLY_DAYS + 1)
             looked_at = [laid_out[d].sha256 for d in self._touch_days(day) if d in laid_out]
             inputs[text] = fingerprint(
+                RULES,
                 conversions[text].sha256,
                 states[text].sha256,
                 self._attribution_terms.fingerprint(first, last),
@@ -221,7 +224,7 @@ class Upkeep:
         inputs = {}
         for text, counts in self._live("delivery_counts").items():
             day = date.fromisoformat(text)
-            inputs[text] = fingerprint(counts.sha256, *self._in_force(day - late, day + early))
+            inputs[text] = fingerprint(RULES, counts.sha256, *self._in_force(day - late, day + early))
         return inputs
 
     def _counted_and_judged(self, days: Sequence[str]) -> tuple[int, dict[str, int]]:
@@ -287,6 +290,7 @@ class Upkeep:
         first, last = month.first - timedelta(days=self._longest_validation + 2), month.last + ONE_DAY
         days = self._conversion_days(month)
         return fingerprint(
+            RULES,
             *self._in_force(first, last),
             *(counts[day].sha256 for day in self._count_days(month) if day in counts),
             *(judged[day].sha256 + credits[day].sha256 for day in days if day in credits),

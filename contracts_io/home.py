@@ -61,7 +61,9 @@ class Home:
                 folder.mkdir(parents=True, exist_ok=True)
             settings = root / SETTINGS_FILE
             if not settings.exists():
-                settings.write_text(DEFAULT_SETTINGS, encoding="utf-8")
+                unfinished = settings.with_suffix(".tmp")
+                unfinished.write_text(DEFAULT_SETTINGS, encoding="utf-8")
+                unfinished.replace(settings)
         except OSError as error:
             raise HomeError(
                 f"a home cannot be made here ({error.strerror})", where=str(root), remedy="choose a folder you can write"
