@@ -18,5 +18,5 @@ defs = dg.Definitions(
     schedules=[every_night, every_morning],
     sensors=[tell_of_failure],
     executor=dg.in_process_executor,
-    resources={"home": HomeResource(path=dg.EnvVar("ADLEDGER_HOME"))},
+    resources={"home": HomeResource()},
 )

@@ -1,5 +1,6 @@
 """What assets are given: the home, as a plain object that has never heard of Dagster."""
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -15,11 +16,12 @@ def _opened(path: str, _settings_changed_at: int) -> Home:
 
 
 class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The home whose tables the assets keep; ``path`` comes from the environment variable ``ADLEDGER_HOME``."""
+    """The home whose tables the assets keep: ``path``, else the environment variable ``ADLEDGER_HOME``, else ./adledger-home."""
 
-    path: str
+    path: str = ""
 
     def open(self) -> Home:
         """The home; HomeError where there is none."""
-        settings = Path(self.path) / SETTINGS_FILE
-        return _opened(self.path, settings.stat().st_mtime_ns if settings.exists() else 0)
+        path = self.path or os.environ.get("ADLEDGER_HOME") or "adledger-home"
+        settings = Path(path) / SETTINGS_FILE
+        return _opened(path, settings.stat().st_mtime_ns if settings.exists() else 0)
