@@ -13,11 +13,14 @@ from pathlib import Path
 import polars as pl
 
 from contracts_io.admission import ImportRefusedError
+from contracts_io.calendar import format_instant
 from contracts_io.contract import Contract, ContractDocumentError, canonical_json, parse_document
+from contracts_io.contract_diff import diff
 from contracts_io.contract_warnings import warnings
 from contracts_io.errors import ContractError
 from contracts_io.home import Home
 from contracts_io.lifecycle import StoredVersion
+from contracts_io.store.audit import trail
 from contracts_io.store.contracts import Decision, Imported
 from services import show
 
@@ -117,6 +120,39 @@ def show_contract(home: Home, contract_id: str, version: int | None, *, json_out
         out.print(f"warning: {warning}", markup=False)
     out.print(f"document of version {chosen.version}:", style="bold")
     out.print(json.dumps(document, ensure_ascii=False, indent=2), markup=False, soft_wrap=True)
+
+
+def show_history(home: Home, contract_id: str, *, json_output: bool) -> None:
+    """Print everything that was done to a contract, in order."""
+    home.contracts.versions(contract_id)  # an unknown contract is refused with the closest id
+    records = trail(home.engine, contract_id)
+    if json_output:
+        show.as_json([record._asdict() | {"instant": format_instant(record.instant)} for record in records])
+        return
+    rows = [
+        (r.sequence, format_instant(r.instant), r.actor, r.action, r.version, (r.content_hash or "")[:12], r.reason)
+        for r in records
+    ]
+    columns = ["record", "instant", "who", "what", "version", "content", "reason"]
+    show.console().print(show.table(contract_id, columns, rows))
+
+
+def show_diff(home: Home, contract_id: str, before: int | None, after: int | None, *, json_output: bool) -> None:
+    """Print what changed from one version to another; None: from the one before ``after``, to the latest."""
+    latest = version_of(home, contract_id, after)
+    earlier = version_of(home, contract_id, before or latest.version - 1) if before or latest.version > 1 else None
+    if earlier is None:
+        raise ContractError(
+            "there is only one version", where=f"contract {contract_id}", remedy="import an amendment to compare it with"
+        )
+    changes = diff(earlier.contract, latest.contract)
+    if json_output:
+        show.as_json([vars(change) for change in changes])
+        return
+    out = show.console()
+    out.print(f"{contract_id}: version {earlier.version} to {latest.version}, {len(changes)} changes", style="bold")
+    for change in changes:
+        out.print(f"  {change}", markup=False, soft_wrap=True)
 
 
 def version_of(home: Home, contract_id: str, version: int | None) -> StoredVersion:

@@ -8,91 +8,37 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from contracts_io.errors import AdledgerError, UsageError
+from services.cli_contracts import contract
+from services.cli_options import DAY, MONTH, home_root, now, open_home, with_home, with_json
 
 if TYPE_CHECKING:
     from contracts_io.calendar import Month
     from contracts_io.home import Home
 
-DEFAULT_HOME = "adledger-home"
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-class _Day(click.ParamType[date]):
-    name = "YYYY-MM-DD"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        from contracts_io.calendar import parse_day  # noqa: PLC0415
-
-        try:
-            return value if isinstance(value, date) else parse_day(value)
-        except UsageError as error:
-            self.fail(f"{error.what}: {error.remedy}", param, ctx)
-
-
-class _Month(click.ParamType["Month"]):
-    name = "YYYY-MM"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Month:
-        from contracts_io.calendar import Month  # noqa: PLC0415
-
-        try:
-            return value if isinstance(value, Month) else Month.parse(value)
-        except UsageError as error:
-            self.fail(f"{error.what}: {error.remedy}", param, ctx)
-
-
-DAY, MONTH = _Day(), _Month()
-
-
-def _with_home(command: _Command) -> _Command:
-    return click.option("--home", metavar="DIR", help="The home; else ADLEDGER_HOME, else ./adledger-home.")(command)
-
-
-def _with_json(command: _Command) -> _Command:
-    return click.option("--json", "json_output", is_flag=True, help="Print the result as JSON.")(command)
-
-
-def _root(home: str | None) -> Path:
-    inherited = click.get_current_context().find_root().params.get("home")
-    return Path(home or inherited or os.environ.get("ADLEDGER_HOME") or DEFAULT_HOME)
-
-
-def _open(home: str | None) -> Home:
-    from contracts_io.home import Home  # noqa: PLC0415
-
-    opened = Home.open(_root(home))
-    _ = opened.settings  # a command that cannot follow the settings stops here, before it does anything
-    return opened
-
-
-def _now() -> datetime:
-    return datetime.now(tz=UTC)
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@_with_home
+@with_home
 @click.version_option(package_name="adledger")
 def cli(home: str | None) -> None:
     """Contracts, impression logs and conversions become invoices and payouts, exact to the cent."""
 
 
 @cli.command()
-@_with_home
-@_with_json
+@with_home
+@with_json
 def init(home: str | None, json_output: bool) -> None:
     """Make a home, also around a landing folder."""
     from contracts_io.home import SETTINGS_FILE, Home  # noqa: PLC0415
     from services import show  # noqa: PLC0415
 
-    root = _root(home)
+    root = home_root(home)
     existed = (root / SETTINGS_FILE).exists() and (root / "warehouse").exists()
     Home.create(root)
     if json_output:
@@ -107,7 +53,7 @@ def init(home: str | None, json_output: bool) -> None:
 
 
 @cli.command()
-@_with_home
+@with_home
 @click.option("--month", type=MONTH, default="2026-10", show_default=True, help="The month to make events for.")
 def demo(home: str | None, month: Month) -> None:
     """Make a home with a sample month, run and closed.
@@ -116,125 +62,31 @@ def demo(home: str | None, month: Month) -> None:
     """
     from services.demo import show_demo  # noqa: PLC0415
 
-    show_demo(_root(home), month)
+    show_demo(home_root(home), month)
 
 
-@cli.group()
-def contract() -> None:
-    """Contracts: import, approve, reject, show, list, schema."""
-
-
-@contract.command("import")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--by", required=True, metavar="USER", help="Who submits.")
-@click.option("--retroactive", is_flag=True, help="Needed for a version that takes effect in a closed month.")
-@_with_home
-@_with_json
-def contract_import(files: tuple[Path, ...], by: str, retroactive: bool, home: str | None, json_output: bool) -> None:
-    """Draft and submit contract documents (YAML or JSON): all of them, or none."""
-    from services import agreements, show  # noqa: PLC0415
-
-    here = _open(home)
-    imported = agreements.import_files(here, files, by=by, at=_now(), retroactive=retroactive)
-    found = {i.contract_id: agreements.version_of(here, i.contract_id, i.version).warnings for i in imported}
-    if json_output:
-        show.as_json([{**i._asdict(), "warnings": list(found[i.contract_id])} for i in imported])
-        return
-    for i in imported:
-        what = f"is there already, {i.state}" if i.unchanged else "submitted, waits for approval by somebody else"
-        click.echo(f"{i.contract_id} version {i.version}: {what}")
-        for warning in found[i.contract_id]:
-            click.echo(f"  warning: {warning}")
-
-
-@contract.command("schema")
-def contract_schema() -> None:
-    """Print the JSON Schema of contract documents, for editors that complete and check them."""
-    from contracts_io.contract_schema import json_schema  # noqa: PLC0415
-    from services import show  # noqa: PLC0415
-
-    show.as_json(json_schema())
-
-
-@contract.command("approve")
-@click.argument("contract_id", metavar="ID")
-@click.option("--version", type=click.IntRange(1), help="The version; by default the one that waits.")
-@click.option("--by", required=True, metavar="USER", help="Who approves; never who submitted.")
-@_with_home
-@_with_json
-def contract_approve(contract_id: str, version: int | None, by: str, home: str | None, json_output: bool) -> None:
-    """Approve a submitted version: from then on it is in force by its dates."""
-    from services import agreements  # noqa: PLC0415
-
-    _decided(agreements.approve(_open(home), contract_id, version, by=by, at=_now()), json_output)
-
-
-@contract.command("reject")
-@click.argument("contract_id", metavar="ID")
-@click.option("--version", type=click.IntRange(1), help="The version; by default the one that waits.")
-@click.option("--by", required=True, metavar="USER", help="Who rejects.")
-@click.option("--reason", required=True, help="Why, in one line.")
-@_with_home
-@_with_json
-def contract_reject(
-    contract_id: str, version: int | None, by: str, reason: str, home: str | None, json_output: bool
-) -> None:
-    """Reject a submitted version, with the reason."""
-    from services import agreements  # noqa: PLC0415
-
-    _decided(agreements.reject(_open(home), contract_id, version, by=by, at=_now(), reason=reason), json_output)
-
-
-def _decided(decision: Any, json_output: bool) -> None:
-    from services import show  # noqa: PLC0415
-
-    if json_output:
-        show.as_json(decision._asdict())
-    else:
-        click.echo(f"{decision.contract_id} version {decision.version}: {decision.state} by {decision.decided_by}")
-
-
-@contract.command("show")
-@click.argument("contract_id", metavar="ID")
-@click.option("--version", type=click.IntRange(1), help="The version; by default the latest.")
-@_with_home
-@_with_json
-def contract_show(contract_id: str, version: int | None, home: str | None, json_output: bool) -> None:
-    """Show a contract: its versions, and the document of one of them."""
-    from services import agreements  # noqa: PLC0415
-
-    agreements.show_contract(_open(home), contract_id, version, json_output=json_output)
-
-
-@contract.command("list")
-@_with_home
-@_with_json
-def contract_list(home: str | None, json_output: bool) -> None:
-    """List contracts: party, dates, state, version in force today."""
-    from services import agreements  # noqa: PLC0415
-
-    agreements.show_list(_open(home), on=_now().date(), json_output=json_output)
+cli.add_command(contract)
 
 
 @cli.command()
 @click.argument("day", type=DAY)
-@_with_home
-@_with_json
+@with_home
+@with_json
 def run(day: date, home: str | None, json_output: bool) -> None:
     """Take in, attribute and rate one delivery day."""
-    _run(_open(home), day, day, json_output)
+    _run(open_home(home), day, day, json_output)
 
 
 @cli.command()
 @click.argument("first", type=DAY)
 @click.argument("last", type=DAY)
-@_with_home
-@_with_json
+@with_home
+@with_json
 def backfill(first: date, last: date, home: str | None, json_output: bool) -> None:
     """Run every delivery day from FIRST to LAST, then rate the months that they touch."""
     if last < first:
         raise click.UsageError(f"{last} is before {first}: give the first day, then the last")
-    _run(_open(home), first, last, json_output)
+    _run(open_home(home), first, last, json_output)
 
 
 def _run(home: Home, first: date, last: date, json_output: bool) -> None:
@@ -242,7 +94,7 @@ def _run(home: Home, first: date, last: date, json_output: bool) -> None:
     from services import billing, reports, show  # noqa: PLC0415
 
     days = list(days_between(first, last))
-    billing.refuse_future(days, _now().date())
+    billing.refuse_future(days, now().date())
     with show.progress() as progress:
         report = billing.run(home, days, progress)
     if json_output:
@@ -259,22 +111,24 @@ def _run(home: Home, first: date, last: date, json_output: bool) -> None:
 @click.argument("month", type=MONTH)
 @click.option("--on", "issued_on", type=DAY, help="The date of issue; today (UTC) by default.")
 @click.option("--by", metavar="USER", help="Who closes; needed where [roles] close is set.")
-@_with_home
-@_with_json
+@with_home
+@with_json
 def close(month: Month, issued_on: date | None, by: str | None, home: str | None, json_output: bool) -> None:
     """Issue a month's documents and close it.
 
     Invoices, payout statements and journal entries are issued in one transaction, or none of them.
     """
+    from contracts_io.store.audit import head  # noqa: PLC0415
     from services import billing, reports, show  # noqa: PLC0415
 
-    here = _open(home)
+    here = open_home(home)
     with show.progress() as progress:
-        billing.close(here, month, issued_on or _now().date(), by, progress)
+        billing.close(here, month, issued_on or now().date(), by, progress)
     if json_output:
-        show.as_json(reports.documents_as_json(here, month))
+        show.as_json(reports.documents_as_json(here, month) | {"audit_head": head(here.engine)})
     else:
         reports.print_documents(here, month)
+        click.echo(f"audit trail: head {head(here.engine)} (note it down elsewhere, for `adledger audit verify --expect`)")
 
 
 @cli.command()
@@ -284,13 +138,13 @@ def close(month: Month, issued_on: date | None, by: str | None, home: str | None
 )
 @click.option("--format", "kind", type=click.Choice(["csv", "parquet", "json"]), default="csv", show_default=True)
 @click.option("--draft", is_flag=True, help="The documents as known now, numbered DRAFT-<contract>; nothing is issued.")
-@_with_home
-@_with_json
+@with_home
+@with_json
 def export(month: Month, folder: Path, kind: str, draft: bool, home: str | None, json_output: bool) -> None:
     """Write every table of a month as files."""
     from services import billing, show  # noqa: PLC0415
 
-    written = billing.export(_open(home), month, folder, kind, draft=draft)
+    written = billing.export(open_home(home), month, folder, kind, draft=draft)
     if json_output:
         show.as_json({str(path): rows for path, rows in written.items()})
         return
@@ -304,14 +158,15 @@ def audit() -> None:
 
 
 @audit.command("verify")
-@_with_home
-@_with_json
-def audit_verify(home: str | None, json_output: bool) -> None:
+@click.option("--expect", metavar="HASH", help="A head noted down earlier: the trail must still contain it.")
+@with_home
+@with_json
+def audit_verify(expect: str | None, home: str | None, json_output: bool) -> None:
     """Recompute the hash chain of the audit trail; name the first broken record."""
     from contracts_io.store.audit import verify  # noqa: PLC0415
     from services import show  # noqa: PLC0415
 
-    verified = verify(_open(home).engine)
+    verified = verify(open_home(home).engine, expect)
     if json_output:
         show.as_json({"records": verified.records, "head": verified.head})
     else:
@@ -319,15 +174,15 @@ def audit_verify(home: str | None, json_output: bool) -> None:
 
 
 @cli.command()
-@_with_home
-@_with_json
+@with_home
+@with_json
 def status(home: str | None, json_output: bool) -> None:
     """Show what is in, open and missing, and what to do next."""
     from services import reports  # noqa: PLC0415
     from services.status import status as look  # noqa: PLC0415
 
-    here = _open(home)
-    found = look(here, _now().date())
+    here = open_home(home)
+    found = look(here, now().date())
     if json_output:
         reports.status_as_json(found)
     else:
@@ -337,7 +192,7 @@ def status(home: str | None, json_output: bool) -> None:
 @cli.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Dagster has no log-in: keep it local, or use a proxy.")
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
-@_with_home
+@with_home
 def ui(host: str, port: int, home: str | None) -> None:
     """Open the Dagster UI on this home.
 
@@ -345,7 +200,7 @@ def ui(host: str, port: int, home: str | None) -> None:
     """
     from services.orchestrator import serve_ui  # noqa: PLC0415
 
-    serve_ui(_open(home), host, port)
+    serve_ui(open_home(home), host, port)
 
 
 def main() -> None:

@@ -111,8 +111,32 @@ def head(engine: sa.Engine) -> str:
         return _last(connection).head
 
 
-def verify(engine: sa.Engine) -> Verified:
+class Record(NamedTuple):
+    """One entry of the trail: who did what when, to which content."""
+
+    sequence: int
+    instant: datetime
+    actor: str
+    action: str
+    version: int | None
+    content_hash: str | None
+    reason: str | None
+
+
+def trail(engine: sa.Engine, contract_id: str) -> list[Record]:
+    """Everything that was done to a contract, in order."""
+    query = sa.select(audit_record).where(audit_record.c.contract_id == contract_id).order_by(audit_record.c.sequence)
+    with reading(engine) as connection:
+        rows = _rows(connection, query)
+    fields = [name for name in Record._fields if name != "instant"]
+    return [Record(instant=datetime.fromisoformat(row["instant"]), **{name: row[name] for name in fields}) for row in rows]
+
+
+def verify(engine: sa.Engine, expect: str | None = None) -> Verified:
     """Recompute the chain, and set every stored contract version against its records.
+
+    ``expect`` is a head that was noted down elsewhere: it must be the hash of a record of this chain, or the chain was
+    rebuilt since, however well it hangs together.
 
     Raises BooksError that names the first broken record: a gap in the sequence, a hash that does not fit, a version whose
     document or state is not what was recorded, a version without a record.
@@ -140,6 +164,12 @@ def verify(engine: sa.Engine) -> Verified:
         history.setdefault(key, []).append(record)
     for key, row in versions.items():
         _check_version(row, history.get(key, []))
+    if expect is not None and expect not in {FIRST_PREVIOUS_HASH, *(record["record_hash"] for record in records)}:
+        raise BooksError(
+            f"no record has the hash {expect}, which was the head once: the trail was rebuilt or cut since",
+            where="audit trail",
+            remedy=_RESTORE,
+        )
     return Verified(len(records), previous)
 
 

@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 from billing_samples import rows_of
 
-from contracts_io.errors import ContractError, RoleError
+from contracts_io.errors import BooksError, ContractError, RoleError
 from contracts_io.frames import TABLES
 from contracts_io.home import SETTINGS_FILE, Home
+from contracts_io.store import audit
 from services import agreements
 
 AT = datetime(2026, 10, 7, 9, 0, tzinfo=UTC)
@@ -79,3 +80,42 @@ def test_a_version_that_is_not_there_is_named_with_the_latest(home: Home, tmp_pa
     with pytest.raises(ContractError) as refused:
         agreements.version_of(home, "good", 3)
     assert (refused.value.what, refused.value.remedy) == ("there is no version 3", "the latest is 1")
+
+
+def test_the_history_of_a_contract_is_its_part_of_the_trail(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [contract(tmp_path / "one.json", "li-1"), contract(tmp_path / "two.json", "li-2")]
+    agreements.import_files(home, files, by="casey", at=AT, retroactive=False)
+    agreements.approve(home, "two", None, by="robin", at=AT)
+    agreements.show_history(home, "two", json_output=True)
+    told = json.loads(capsys.readouterr().out)
+    assert [(r["sequence"], r["actor"], r["action"], r["version"]) for r in told] == [
+        (2, "casey", "submit", 1),
+        (3, "robin", "approve", 1),
+    ]
+
+
+def test_a_diff_is_by_default_that_of_the_latest_version(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agreements.import_files(home, [contract(tmp_path / "one.json", "li-1")], by="casey", at=AT, retroactive=False)
+    with pytest.raises(ContractError, match="there is only one version"):
+        agreements.show_diff(home, "one", None, None, json_output=False)
+    agreements.approve(home, "one", None, by="robin", at=AT)
+    shorter = contract(tmp_path / "one.json", "li-1", ends_on="2026-12-31", effective_from="2026-11-01")
+    agreements.import_files(home, [shorter], by="casey", at=AT, retroactive=False)
+    agreements.show_diff(home, "one", None, None, json_output=True)
+    assert json.loads(capsys.readouterr().out) == [
+        {"path": "effective_from", "before": "2026-10-01", "after": "2026-11-01"},
+        {"path": "ends_on", "before": None, "after": "2026-12-31"},
+    ]
+
+
+def test_a_head_that_was_noted_down_must_still_be_in_the_trail(home: Home, tmp_path: Path) -> None:
+    agreements.import_files(home, [contract(tmp_path / "one.json", "li-1")], by="casey", at=AT, retroactive=False)
+    noted = audit.head(home.engine)
+    agreements.approve(home, "one", None, by="robin", at=AT)
+    assert audit.verify(home.engine, expect=noted).records == 2
+    with pytest.raises(BooksError, match="the trail was rebuilt or cut since"):
+        audit.verify(home.engine, expect="0" * 63 + "1")

@@ -141,7 +141,7 @@ def test_records_run_without_gaps_over_transactions_and_what_is_rolled_back_leav
         ),
         (
             "INSERT INTO contract_version SELECT contract_id, 2, state, document, content_hash, submitted_by, submitted_at, "
-            "decided_by, decided_at, reason, retroactive FROM contract_version WHERE contract_id = 'stream-1'",
+            "decided_by, decided_at, reason, retroactive, warnings FROM contract_version WHERE contract_id = 'stream-1'",
             "audit trail",
             "version 2 of contract stream-1 is stored without an audit record",
         ),
