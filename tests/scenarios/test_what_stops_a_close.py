@@ -1,0 +1,132 @@
+"""A close says everything that stands against it, and issues nothing from tables that are older than what was delivered."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+from small_world import FIRST, ISSUED_ON, LAST, OCTOBER, close, deliver, impression, run
+
+from assets.closing import close as issue
+from assets.intake import ingest
+from assets.upkeep import Upkeep
+from contracts_io.calendar import Month
+from contracts_io.errors import AdledgerError, BooksError, RoleError, UsageError
+from contracts_io.home import SETTINGS_FILE, Home
+from services import billing
+from services.status import status
+
+Copy = Callable[[Home], Home]
+LATER = [impression(f"later-{n}", "2026-10-28T18:00:00Z") for n in range(3)]
+
+
+def nothing_was_issued(home: Home) -> bool:
+    return not home.books.closed_months() and not home.books.invoices(OCTOBER) and not home.books.payouts(OCTOBER)
+
+
+def test_a_day_that_was_delivered_again_and_not_run_stops_the_close(undisturbed: Home, copy_of: Copy) -> None:
+    home = copy_of(undisturbed)
+    deliver(home, "impressions", FIRST, LATER)
+    with pytest.raises(
+        BooksError, match=f"the impressions of {FIRST} are not what was taken in: run `adledger run {FIRST}`"
+    ):
+        close(home)
+    assert nothing_was_issued(home)
+    run(home, FIRST)
+    close(home)
+    assert home.books.closed_months().keys() == {OCTOBER}
+
+
+def test_a_day_whose_run_failed_stops_the_close(undisturbed: Home, copy_of: Copy) -> None:
+    home = copy_of(undisturbed)
+    (home.landing / "impressions" / str(FIRST) / "more.parquet").write_bytes(b"no parquet")
+    with pytest.raises(AdledgerError, match=r"more\.parquet"):
+        run(home, FIRST)
+    with pytest.raises(BooksError, match=f"the impressions of {FIRST} are not what was taken in"):
+        close(home)
+    assert nothing_was_issued(home)
+
+
+def test_landing_folders_that_were_archived_stop_nothing(undisturbed: Home, copy_of: Copy) -> None:
+    home = copy_of(undisturbed)
+    shutil.rmtree(home.landing)
+    home.landing.mkdir()
+    close(home)
+    assert home.books.closed_months().keys() == {OCTOBER}
+
+
+def test_every_missing_day_is_named_with_the_command_that_takes_it_in(undisturbed: Home, copy_of: Copy) -> None:
+    home = copy_of(undisturbed)
+    with pytest.raises(BooksError) as refused:
+        billing.close(home, Month(2026, 11), date(2026, 12, 5))
+    said = str(refused.value)
+    assert "delivery days that are not in: 2026-11-03, 2026-11-04, 2026-11-05, 2026-11-06, 2026-11-07 and 2" in said
+    assert "2026-10 is open" in said
+    assert nothing_was_issued(home)
+
+
+def test_documents_are_not_issued_from_counts_older_than_their_impressions(undisturbed: Home, copy_of: Copy) -> None:
+    """A process that died between two steps left them so; the close that is launched alone must not bill from them."""
+    home = copy_of(undisturbed)
+    deliver(home, "impressions", FIRST, LATER)
+    ingest(home, FIRST)
+    assert str(FIRST) in Upkeep(home).stale_delivery()
+    with pytest.raises(BooksError, match="older than its data or contracts"):
+        issue(home, OCTOBER, ISSUED_ON)
+    assert nothing_was_issued(home)
+    close(home)
+    billed = home.warehouse.read("feed_counts", [str(FIRST)]).collect()
+    assert billed.filter(feed="impressions")["accepted"].to_list() == [3]
+    assert Upkeep(home).stale_delivery() == []
+
+
+def test_a_month_is_not_closed_before_it_is_over_nor_one_that_nobody_works_on(undisturbed: Home, copy_of: Copy) -> None:
+    home = copy_of(undisturbed)
+    with pytest.raises(BooksError, match="2026-10 is not over on 2026-10-31"):
+        billing.close(home, OCTOBER, date(2026, 10, 31))
+    with pytest.raises((BooksError, UsageError), match=r"2005-01|outside the days and months"):
+        billing.close(home, Month(2005, 1), ISSUED_ON)
+    assert nothing_was_issued(home)
+
+
+def test_who_is_not_on_the_list_may_not_close(undisturbed: Home, copy_of: Copy) -> None:
+    home = copy_of(undisturbed)
+    (home.root / SETTINGS_FILE).write_text('[roles]\nclose = ["carol"]\n', encoding="utf-8")
+    opened = Home.open(home.root)
+    with pytest.raises(RoleError, match="say who wants to close"):
+        billing.close(opened, OCTOBER, ISSUED_ON)
+    with pytest.raises(RoleError, match="ann may not close"):
+        billing.close(opened, OCTOBER, ISSUED_ON, by="ann")
+    billing.close(opened, OCTOBER, ISSUED_ON, by="carol")
+    assert opened.books.closed_months().keys() == {OCTOBER}
+
+
+def test_outcomes_of_late_impressions_are_exported_however_long_the_horizon(tmp_path: Path) -> None:
+    home = Home.create(tmp_path / "home")
+    (home.root / SETTINGS_FILE).write_text("horizon_days = 60\n", encoding="utf-8")
+    home = Home.open(home.root)
+    deliver(
+        home, "impressions", FIRST, [impression("old", "2026-08-30T12:00:00Z"), impression("new", "2026-10-28T12:00:00Z")]
+    )
+    deliver(home, "conversions", FIRST, [])
+    run(home, FIRST)
+    tables = billing.event_tables(home, OCTOBER)
+    by_side = tables["impression_outcomes"].group_by("side").agg(pl.col("impressions").sum()).sort("side")
+    assert by_side.rows() == [("advertiser", 2), ("partner", 2)]
+
+
+def test_status_says_what_is_in_what_is_missing_and_what_to_do(undisturbed: Home, copy_of: Copy) -> None:
+    home = copy_of(undisturbed)
+    found = status(home, ISSUED_ON)
+    assert (found.days_in[0], found.days_in[-1], list(found.days_missing)) == (FIRST, LAST, [])
+    assert (str(found.months[0].month), found.months[0].closed_on, list(found.months[0].against)) == ("2026-10", None, [])
+    assert "close the month: adledger close 2026-10" in found.next_steps
+    deliver(home, "impressions", date(2026, 11, 5), [])
+    found = status(home, ISSUED_ON)
+    assert list(found.days_waiting) == [date(2026, 11, 5)]
+    assert list(found.days_missing) == [date(2026, 11, 3), date(2026, 11, 4)]
+    assert found.next_steps[0] == "take in what was delivered: adledger run 2026-11-05"
