@@ -19,9 +19,9 @@ from contracts_io.contract_diff import diff
 from contracts_io.contract_warnings import warnings
 from contracts_io.errors import ContractError
 from contracts_io.home import Home
-from contracts_io.lifecycle import StoredVersion
+from contracts_io.lifecycle import State, StoredVersion, in_force
 from contracts_io.store.audit import trail
-from contracts_io.store.contracts import Decision, Imported
+from contracts_io.store.contracts import Decision, Imported, Summary
 from services import show
 
 DAYS_LOOKED_AT = 31
@@ -78,7 +78,7 @@ def show_list(home: Home, on: date, *, json_output: bool) -> None:
     """Print every contract with its party, dates and state."""
     contracts = home.contracts.list_contracts(on=on)
     if json_output:
-        show.as_json([contract._asdict() for contract in contracts])
+        show.as_json([contract._asdict() | {"next_event": next_event(contract, on)} for contract in contracts])
         return
     rows = [
         (
@@ -91,19 +91,43 @@ def show_list(home: Home, on: date, *, json_output: bool) -> None:
             c.ends_on or "open",
             f"{c.state} v{c.version}",
             f"v{c.version_in_force}" if c.version_in_force else "none",
+            next_event(c, on),
         )
         for c in contracts
     ]
-    columns = ["contract", "side", "party", "currency", "time zone", "from", "to", "latest", f"in force {on}"]
+    columns = ["contract", "side", "party", "currency", "time zone", "from", "to", "latest", f"in force {on}", "next"]
     show.console().print(show.table(f"{len(rows)} contracts", columns, rows))
     if not rows:
         show.console().print("none yet: adledger contract import FILE... --by USER")
 
 
-def show_contract(home: Home, contract_id: str, version: int | None, *, json_output: bool) -> None:
-    """Print the versions of a contract and the document of one of them, by default the latest."""
+def next_event(contract: Summary, on: date) -> str:
+    """What happens to a contract next, as seen on a day: a decision, a start, an end."""
+    if contract.state is State.SUBMITTED:
+        return "waits for approval"
+    if on < contract.starts_on:
+        return f"starts in {(contract.starts_on - on).days} days"
+    if contract.ends_on is None:
+        return ""
+    days = (contract.ends_on - on).days
+    return f"ends in {days} days" if days > 0 else "ends today" if days == 0 else f"ended {-days} days ago"
+
+
+def show_contract(
+    home: Home,
+    contract_id: str,
+    version: int | None,
+    *,
+    on: date | None = None,
+    known_at: datetime | None = None,
+    json_output: bool,
+) -> None:
+    """Print the versions of a contract and the document of one of them.
+
+    That is ``version``; or the one in force ``on`` a local date, as known at an instant (now where it is not given); or the latest.
+    """
     versions = home.contracts.versions(contract_id)
-    chosen = version_of(home, contract_id, version)
+    chosen = version_of(home, contract_id, _in_force_on(home, contract_id, on, known_at) if on else version)
     document = json.loads(canonical_json(chosen.contract))
     if json_output:
         shown = [v._asdict() | {"contract": v.contract.contract_id} for v in versions]
@@ -120,6 +144,20 @@ def show_contract(home: Home, contract_id: str, version: int | None, *, json_out
         out.print(f"warning: {warning}", markup=False)
     out.print(f"document of version {chosen.version}:", style="bold")
     out.print(json.dumps(document, ensure_ascii=False, indent=2), markup=False, soft_wrap=True)
+
+
+def _in_force_on(home: Home, contract_id: str, on: date, known_at: datetime | None) -> int:
+    """The version in force on ``on``, as known at ``known_at``; ContractError where none was."""
+    approved = home.contracts.approved(known_at).get(contract_id, [])
+    for stretch in in_force(approved, known_at):
+        if stretch.first <= on and (stretch.last is None or on <= stretch.last):
+            return stretch.version
+    known = f" as known at {format_instant(known_at)}" if known_at else ""
+    raise ContractError(
+        f"no version is in force on {on}{known}",
+        where=f"contract {contract_id}",
+        remedy=f"see its versions with `adledger contract show {contract_id}`",
+    )
 
 
 def show_history(home: Home, contract_id: str, *, json_output: bool) -> None:

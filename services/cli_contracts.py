@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from services.cli_options import now, open_home, with_home, with_json
+from services.cli_options import DAY, INSTANT, now, open_home, with_home, with_json
 
 
 @click.group()
@@ -112,13 +113,25 @@ def _decided(decision: Any, json_output: bool) -> None:
 @contract.command("show")
 @click.argument("contract_id", metavar="ID")
 @click.option("--version", type=click.IntRange(1), help="The version; by default the latest.")
+@click.option("--on", type=DAY, help="The version in force on this local date.")
+@click.option("--known-at", type=INSTANT, help="With --on: as the books knew it at this instant.")
 @with_home
 @with_json
-def contract_show(contract_id: str, version: int | None, home: str | None, json_output: bool) -> None:
+def contract_show(
+    contract_id: str,
+    version: int | None,
+    on: date | None,
+    known_at: datetime | None,
+    home: str | None,
+    json_output: bool,
+) -> None:
     """Show a contract: its versions, and the document of one of them."""
     from services import agreements  # noqa: PLC0415
 
-    agreements.show_contract(open_home(home), contract_id, version, json_output=json_output)
+    if known_at and not on:
+        raise click.UsageError("--known-at needs --on: say of which day")
+    here = open_home(home)
+    agreements.show_contract(here, contract_id, version, on=on, known_at=known_at, json_output=json_output)
 
 
 @contract.command("list")

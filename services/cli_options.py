@@ -44,7 +44,18 @@ class _Month(click.ParamType["Month"]):
             self.fail(f"{error.what}: {error.remedy}", param, ctx)
 
 
-DAY, MONTH = _Day(), _Month()
+class _Instant(click.ParamType[datetime]):
+    name = "INSTANT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            instant = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not an instant: write it as 2026-10-20T02:19:53Z", param, ctx)
+        return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+DAY, MONTH, INSTANT = _Day(), _Month(), _Instant()
 
 
 def with_home(command: _Command) -> _Command:

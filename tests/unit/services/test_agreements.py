@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -119,3 +119,44 @@ def test_a_head_that_was_noted_down_must_still_be_in_the_trail(home: Home, tmp_p
     assert audit.verify(home.engine, expect=noted).records == 2
     with pytest.raises(BooksError, match="the trail was rebuilt or cut since"):
         audit.verify(home.engine, expect="0" * 63 + "1")
+
+
+def test_what_was_in_force_is_answered_for_a_day_as_known_at_an_instant(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shown(on: date, known_at: datetime | None) -> int:
+        agreements.show_contract(home, "one", None, on=on, known_at=known_at, json_output=True)
+        return int(json.loads(capsys.readouterr().out)["version"])
+
+    later = AT + timedelta(days=30)
+    agreements.import_files(home, [contract(tmp_path / "one.json", "li-1")], by="casey", at=AT, retroactive=False)
+    agreements.approve(home, "one", None, by="robin", at=AT)
+    amended = contract(tmp_path / "one.json", "li-2", effective_from="2026-10-15")
+    agreements.import_files(home, [amended], by="casey", at=later, retroactive=False)
+    agreements.approve(home, "one", None, by="robin", at=later)
+    assert shown(date(2026, 10, 14), None) == 1
+    assert shown(date(2026, 10, 15), None) == 2
+    assert shown(date(2026, 10, 15), later - timedelta(microseconds=1)) == 1
+    assert shown(date(2026, 10, 15), later) == 2
+    with pytest.raises(ContractError, match="no version is in force on 2026-09-30"):
+        shown(date(2026, 9, 30), None)
+    with pytest.raises(ContractError, match=r"as known at 2026-10-01T00:00:00\.000000Z"):
+        shown(date(2026, 10, 15), datetime(2026, 10, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("ends_on", "on", "said"),
+    [
+        (None, date(2026, 10, 10), ""),
+        ("2026-10-22", date(2026, 10, 10), "ends in 12 days"),
+        ("2026-10-22", date(2026, 10, 22), "ends today"),
+        ("2026-10-22", date(2026, 10, 25), "ended 3 days ago"),
+        (None, date(2026, 9, 29), "starts in 2 days"),
+    ],
+)
+def test_the_list_says_what_happens_next(home: Home, tmp_path: Path, ends_on: str | None, on: date, said: str) -> None:
+    files = [contract(tmp_path / "one.json", "li-1", ends_on=ends_on)]
+    agreements.import_files(home, files, by="casey", at=AT, retroactive=False)
+    assert agreements.next_event(home.contracts.list_contracts(on=on)[0], on) == "waits for approval"
+    agreements.approve(home, "one", None, by="robin", at=AT)
+    assert agreements.next_event(home.contracts.list_contracts(on=on)[0], on) == said
