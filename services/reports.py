@@ -25,10 +25,12 @@ def print_run(home: Home, report: RunReport) -> None:
     out.print(_feeds_table(report))
     statuses = sorted(report.statuses.items(), key=lambda item: -item[1])
     if statuses:
+        out.print()
         out.print(show.table("Conversions", ["status", "conversions"], statuses, numbers=["conversions"]))
     rows = [row for month in report.months for row in _draft_rows(home, month)]
     if rows:
         columns = ["month", "", "documents", "currency", "total"]
+        out.print()
         out.print(show.table("Drafts", columns, rows, numbers=["documents", "total"]))
 
 
@@ -57,6 +59,7 @@ def print_documents(home: Home, month: Month) -> None:
         for d, lines in invoices
     ]
     columns = ["invoice", "contract", "advertiser", "lines", "due", "currency", "total"]
+    out.print()
     out.print(show.table(f"Invoices {month}", columns, rows, numbers=["lines", "total"]))
     _print_totals(out, [(d.currency, _decimal(d, "total")) for d, _ in invoices])
     payouts = home.books.payouts(month)
@@ -75,6 +78,7 @@ def print_documents(home: Home, month: Month) -> None:
     ]
     amounts = ["earnings", "payable", "carried forward"]
     columns = ["statement", "contract", "partner", "lines", "currency", *amounts]
+    out.print()
     out.print(show.table(f"Payouts {month}", columns, rows, numbers=["lines", *amounts]))
     _print_totals(out, [(d.currency, _decimal(d, "payable")) for d, _ in payouts])
 
@@ -101,7 +105,7 @@ def print_status(home: Home, found: Status) -> None:
     out.print(f"contracts  {found.contracts.get('approved', 0)} approved, {len(found.waiting)} waiting for approval")
     if found.days_in:
         out.print(f"days       {found.days_in[0]} to {found.days_in[-1]}: {len(found.days_in)} in" + _rest(found))
-        out.print(f"quarantine {found.quarantined:,} rows")
+        out.print(f"quarantine {found.quarantined:,}")
     else:
         out.print("days       none in" + _rest(found))
     rows = [
@@ -117,6 +121,7 @@ def print_status(home: Home, found: Status) -> None:
     ]
     if rows:
         columns = ["month", "state", "documents", "invoices", "payouts", "close"]
+        out.print()
         out.print(show.table("Months", columns, rows, numbers=["documents", "invoices", "payouts"]))
     for m in found.months:
         if m.against:
