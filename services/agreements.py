@@ -62,6 +62,40 @@ def _warnings(home: Home, contract: Contract) -> list[str]:
     return [str(warning) for warning in warnings(contract, delivered)]
 
 
+def terminate(home: Home, contract_id: str, on: date, *, by: str, at: datetime, retroactive: bool) -> Imported:
+    """Submit the amendment that ends a contract after the local date ``on`` (spec 4.4): it waits for approval like any other.
+
+    It is the latest approved version with another end, in force from its last day on; terms that would begin later go.
+    ContractError where no version is approved, or ``on`` is not before the end that it has.
+    """
+    home.settings.roles.require("submit", by)
+    approved = [stored for stored in home.contracts.versions(contract_id) if stored.state is State.APPROVED]
+    where = f"contract {contract_id}"
+    if not approved:
+        raise ContractError("no version of it is approved", where=where, remedy="reject the version that waits instead")
+    current = approved[-1].contract
+    if on < current.starts_on or (current.ends_on is not None and on >= current.ends_on):
+        until = current.ends_on or "open"
+        raise ContractError(
+            f"it cannot end on {on}: it runs from {current.starts_on} to {until}",
+            where=where,
+            remedy="choose a day within, before its end",
+        )
+    document = json.loads(canonical_json(current))
+    document["ends_on"] = document["effective_from"] = str(on)
+    document["terms"] = [term for term in document["terms"] if (term.get("starts_on") or "") <= str(on)]
+    name = f"termination of {contract_id}"
+    amended = parse_document(json.dumps(document), name=name)
+    return home.contracts.import_documents(
+        [(name, amended)],
+        by=by,
+        at=at,
+        retroactive=retroactive,
+        closed_through=home.closed_through(),
+        warnings={contract_id: _warnings(home, amended)},
+    )[0]
+
+
 def approve(home: Home, contract_id: str, version: int | None, *, by: str, at: datetime) -> Decision:
     """Approve a submitted version, as somebody who may."""
     home.settings.roles.require("approve", by)

@@ -1,4 +1,4 @@
-"""What people do with contracts, on the command line: import, approve, reject, show, list, history, diff, schema."""
+"""What people do with contracts, on the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.cli_options import DAY, INSTANT, now, open_home, with_home, with_j
 
 @click.group()
 def contract() -> None:
-    """Contracts: import, approve, reject, show, list, history, diff, schema."""
+    """Contracts: from submission to termination."""
 
 
 @contract.command("import")
@@ -70,6 +70,24 @@ def contract_schema() -> None:
     from services import show  # noqa: PLC0415
 
     show.as_json(json_schema())
+
+
+@contract.command("terminate")
+@click.argument("contract_id", metavar="ID")
+@click.option("--on", type=DAY, required=True, help="The last day, local to the contract.")
+@click.option("--by", required=True, metavar="USER", help="Who submits.")
+@click.option("--retroactive", is_flag=True, help="Needed for a last day in a closed month.")
+@with_home
+@with_json
+def contract_terminate(contract_id: str, on: date, by: str, retroactive: bool, home: str | None, json_output: bool) -> None:
+    """Submit the amendment that ends a contract; somebody else approves it."""
+    from services import agreements, show  # noqa: PLC0415
+
+    ended = agreements.terminate(open_home(home), contract_id, on, by=by, at=now(), retroactive=retroactive)
+    if json_output:
+        show.as_json(ended._asdict())
+    else:
+        click.echo(f"{ended.contract_id} version {ended.version}: ends on {on}; waits for approval by somebody else")
 
 
 @contract.command("approve")

@@ -13,6 +13,7 @@ from billing_samples import rows_of
 from contracts_io.errors import BooksError, ContractError, RoleError
 from contracts_io.frames import TABLES
 from contracts_io.home import SETTINGS_FILE, Home
+from contracts_io.lifecycle import in_force
 from contracts_io.store import audit
 from services import agreements
 
@@ -160,3 +161,24 @@ def test_the_list_says_what_happens_next(home: Home, tmp_path: Path, ends_on: st
     assert agreements.next_event(home.contracts.list_contracts(on=on)[0], on) == "waits for approval"
     agreements.approve(home, "one", None, by="robin", at=AT)
     assert agreements.next_event(home.contracts.list_contracts(on=on)[0], on) == said
+
+
+def test_a_termination_is_an_amendment_of_the_end_that_waits_for_approval(home: Home, tmp_path: Path) -> None:
+    later = {"term_id": "later", "line_items": ["li-9"], "starts_on": "2027-01-01", "pricing": {"model": "cpm", "rate": "5"}}
+    brand = {"term_id": "brand", "line_items": ["li-1"], "pricing": {"model": "cpm", "rate": "10"}}
+    file = contract(tmp_path / "one.json", "li-1", terms=[brand, later])
+    agreements.import_files(home, [file], by="casey", at=AT, retroactive=False)
+    with pytest.raises(ContractError, match="no version of it is approved"):
+        agreements.terminate(home, "one", date(2026, 11, 30), by="casey", at=AT, retroactive=False)
+    agreements.approve(home, "one", None, by="robin", at=AT)
+    with pytest.raises(ContractError, match="it cannot end on 2026-09-30: it runs from 2026-10-01 to open"):
+        agreements.terminate(home, "one", date(2026, 9, 30), by="casey", at=AT, retroactive=False)
+    ended = agreements.terminate(home, "one", date(2026, 11, 30), by="casey", at=AT, retroactive=False)
+    assert (ended.version, ended.state) == (2, "submitted")
+    agreements.approve(home, "one", None, by="robin", at=AT)
+    assert [term.term_id for term in agreements.version_of(home, "one", 2).contract.terms] == ["brand"]
+    stretches = in_force(home.contracts.approved()["one"])
+    assert [(s.version, s.first, s.last) for s in stretches] == [
+        (1, date(2026, 10, 1), date(2026, 11, 29)),
+        (2, date(2026, 11, 30), date(2026, 11, 30)),
+    ]
