@@ -14,9 +14,16 @@ COMMAND = [sys.executable, "-m", "services.cli"]
 SECONDS = 300
 
 
-def adledger(home: Path, *words: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run ``adledger`` on a home; the exit status must be ``expect`` and no traceback may be printed."""
+def adledger(
+    home: Path, *words: object, expect: int = 0, database_url: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run ``adledger`` on a home; the exit status must be ``expect`` and no traceback may be printed.
+
+    The books are in the home, or at ``database_url``.
+    """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ADLEDGER_")}
+    if database_url:
+        environment["ADLEDGER_DATABASE_URL"] = database_url
     done = subprocess.run(
         [*COMMAND, *(str(word) for word in words), "--home", str(home)],
         capture_output=True,

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from commands import adledger, counted, table
 
 CASES = Path(__file__).parent / "cases"
@@ -19,25 +23,44 @@ RATED = ["1-flat"]
 MONTHS = ["2026-08", "2026-09", "2026-10", "2026-11", "2026-12", "2027-01"]
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """None: the home's own SQLite; else an empty schema of the PostgreSQL that ``ADLEDGER_TEST_DATABASE_URL`` names."""
+    if request.param == "sqlite":
+        yield None
+        return
+    url = os.environ.get("ADLEDGER_TEST_DATABASE_URL")
+    if not url:
+        pytest.skip("ADLEDGER_TEST_DATABASE_URL names no PostgreSQL (postgresql+psycopg://user@host/name)")
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text("DROP SCHEMA IF EXISTS adledger_test CASCADE"))
+        connection.execute(sa.text("CREATE SCHEMA adledger_test"))
+        yield f"{url}?options=-csearch_path%3Dadledger_test"
+        connection.execute(sa.text("DROP SCHEMA adledger_test CASCADE"))
+
+
 @pytest.mark.parametrize("case", RATED)
-def test_a_worked_case_agrees_in_every_table(case: str, tmp_path: Path) -> None:
+def test_a_worked_case_agrees_in_every_table(case: str, database_url: str | None, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(CASES / case / "landing", home / "landing")
+    run = partial(adledger, home, database_url=database_url)
     contracts = sorted((CASES / case / "contracts").glob("*.json"))
     steps = json.loads((CASES / case / "case.json").read_text())["steps"]
-    adledger(home, "init")
-    adledger(home, "contract", "import", *contracts, "--by", "casey")
+    run("init")
+    run("contract", "import", *contracts, "--by", "casey")
     for contract in contracts:
-        adledger(home, "contract", "approve", contract.stem, "--by", "robin")
+        run("contract", "approve", contract.stem, "--by", "robin")
     closed = []
     for step in steps:
         words = step.split()
         if words[0] in ("backfill", "close"):
-            adledger(home, *words)
+            run(*words)
             closed += words[1:] if words[0] == "close" else []
     for month in MONTHS:
         draft = [] if month in closed else ["--draft"]
-        adledger(home, "export", month, "--to", tmp_path / month, *draft)
+        run("export", month, "--to", tmp_path / month, *draft)
+    assert (home / "books.db").exists() is (database_url is None)
     _assert_tables_agree(CASES / case / "expected", tmp_path)
 
 
