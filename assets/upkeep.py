@@ -10,7 +10,7 @@ What does not belong here: a rule about money (``pipelines``), and what a table 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
@@ -72,6 +72,15 @@ class Upkeep:
     def _live(self, table: str) -> dict[str, PartitionFile]:
         return self._home.warehouse.catalogue.live(table)
 
+    def _stale(self, inputs: Mapping[str, str], *tables: str) -> dict[str, str]:
+        """Those of ``inputs``, fingerprint by partition, by which one of the tables was not made."""
+        live = [self._live(table) for table in tables]
+        return {
+            partition: made_from
+            for partition, made_from in inputs.items()
+            if any(partition not in files or files[partition].inputs != made_from for files in live)
+        }
+
     # Delivery counts and touches: no contract is read
 
     def delivery(self) -> Iterator[Touched]:
@@ -96,24 +105,19 @@ class Upkeep:
 
     def _stale_delivery_inputs(self) -> dict[str, str]:
         impressions, clicks = self._live("impressions"), self._live("clicks")
-        derived = (self._live("delivery_counts"), self._live("touches"))
         made_from = {day: fingerprint(RULES, impressions[day].sha256, clicks[day].sha256) for day in impressions}
-        return {
-            day: inputs
-            for day, inputs in made_from.items()
-            if any(day not in live or live[day].inputs != inputs for live in derived)
-        }
+        return self._stale(made_from, "delivery_counts", "touches")
 
     # Attribution: a day's conversions against the touches that its contracts look back at
 
     def stale_attributions(self) -> list[str]:
         """The delivery days whose attribution is missing or was made from something else than what is there now."""
-        return list(self._stale_attribution_inputs())
+        return list(self._stale(self._attribution_inputs(), "attributions"))
 
     def attributions(self, through: str | None = None) -> Iterator[Touched]:
         """Attribute every day that ``stale_attributions`` names, up to day ``through`` where it is given."""
         warehouse = self._home.warehouse
-        for text, inputs in self._stale_attribution_inputs().items():
+        for text, inputs in self._stale(self._attribution_inputs(), "attributions").items():
             if through is not None and text > through:
                 continue
             day = date.fromisoformat(text)
@@ -136,14 +140,6 @@ class Upkeep:
             ]
             warehouse.publish(files)
             yield Touched(text, {file.table: file.rows for file in files})
-
-    def _stale_attribution_inputs(self) -> dict[str, str]:
-        live = self._live("attributions")
-        return {
-            day: inputs
-            for day, inputs in self._attribution_inputs().items()
-            if day not in live or live[day].inputs != inputs
-        }
 
     def _attribution_inputs(self) -> dict[str, str]:
         conversions, states, laid_out = self._live("conversions"), self._live("conversion_states"), self._live("touches")
@@ -193,29 +189,23 @@ class Upkeep:
 
     def stale_months(self) -> list[Month]:
         """The months whose drafts are missing or were made from something else than what is there now."""
-        live = self._live("draft_payouts")
-        return [
-            month
-            for month in self.months()
-            if str(month) not in live or live[str(month)].inputs != self._month_inputs(month)
-        ]
+        made_from = {str(month): self._month_inputs(month) for month in self.months()}
+        return [Month.parse(month) for month in self._stale(made_from, "draft_payouts")]
 
     # Judged impressions: what each side's contracts make of a day's counts
 
     def stale_judgements(self) -> list[str]:
         """The delivery days whose impressions were judged by other counts or contracts than are there now."""
-        live = self._live("judged_impressions")
-        return [day for day, inputs in self._judgement_inputs().items() if day not in live or live[day].inputs != inputs]
+        return list(self._stale(self._judgement_inputs(), "judged_impressions"))
 
     def judgements(self) -> Iterator[Touched]:
         """Judge the impressions of every day that ``stale_judgements`` names."""
         warehouse = self._home.warehouse
-        inputs = self._judgement_inputs()
-        for day in self.stale_judgements():
+        for day, inputs in self._stale(self._judgement_inputs(), "judged_impressions").items():
             judged = judge_delivery(warehouse.read("delivery_counts", [day]), self.terms)
             placed = {side: int(judged.filter(side=side)["impressions"].sum()) for side in ("advertiser", "partner")}
             checks.require([checks.outcomes_add_up(warehouse.rows("impressions", day), placed)], where=f"delivery day {day}")
-            file = warehouse.write("judged_impressions", day, judged, inputs[day])
+            file = warehouse.write("judged_impressions", day, judged, inputs)
             warehouse.publish([file])
             yield Touched(day, {file.table: file.rows})
 

@@ -57,7 +57,8 @@ def status(home: Home, today: date) -> Status:
     span = sorted({*days_in, *delivered})
     missing = [day for day in days_between(span[0], span[-1]) if day not in set(span)] if span else []
     upkeep = Upkeep(home)
-    months = [found for month in upkeep.months() if (found := _month(home, month, upkeep))]
+    stale = upkeep.stale_months()
+    months = [found for month in upkeep.months() if (found := _month(home, month, upkeep, is_stale=month in stale))]
     quarantined = home.warehouse.read("feed_counts").select(pl.col("quarantined").sum()).collect().item()
     return Status(
         contracts=by_state,
@@ -71,7 +72,7 @@ def status(home: Home, today: date) -> Status:
     )
 
 
-def _month(home: Home, month: Month, upkeep: Upkeep) -> MonthStatus | None:
+def _month(home: Home, month: Month, upkeep: Upkeep, *, is_stale: bool) -> MonthStatus | None:
     """None for an open month in which nothing is to be issued."""
     closed = home.books.closed_months().get(month)
     if closed:
@@ -88,7 +89,6 @@ def _month(home: Home, month: Month, upkeep: Upkeep) -> MonthStatus | None:
         )
     invoiced = home.warehouse.read("draft_invoices", [str(month)]).collect()
     paid = home.warehouse.read("draft_payouts", [str(month)]).collect()
-    is_stale = month in upkeep.stale_months()
     if invoiced.is_empty() and paid.is_empty() and not is_stale:
         return None
     return MonthStatus(
