@@ -164,11 +164,6 @@ class AttributionTerms:
         return max((p.longest_lookback for p in self._agreed if p.last >= first and p.first <= last), default=OFF)
 
 
-def terms_fingerprint(stretches: Sequence[InForce], first: date, last: date) -> str:
-    """``AttributionTerms(stretches).fingerprint(first, last)``, for one window."""
-    return AttributionTerms(stretches).fingerprint(first, last)
-
-
 class _Attributed(NamedTuple):
     """One stretch with cpa terms, as bytes to be hashed.
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts_io.contract import Contract, Cpa, InForce, parse_document
-from contracts_io.terms import OPEN_END, AttributionTerms, terms_fingerprint, terms_in_force
+from contracts_io.terms import OPEN_END, AttributionTerms, terms_in_force
 
 DAY_0 = date(2026, 10, 1)
 DAYS = [DAY_0 + timedelta(days=n) for n in range(30)]
@@ -89,7 +89,7 @@ def test_the_fingerprint_of_a_window_is_the_same_exactly_where_its_days_have_the
     last = first + timedelta(days=length)
     window = [first + timedelta(days=n) for n in range(length + 1)]
     same = all(actions(one, on) == actions(other, on) for on in window)
-    assert (terms_fingerprint(one, first, last) == terms_fingerprint(other, first, last)) == same
+    assert (AttributionTerms(one).fingerprint(first, last) == AttributionTerms(other).fingerprint(first, last)) == same
 
 
 @given(worlds().flatmap(lambda world: st.tuples(st.just(world), st.permutations(world))), day, st.integers(0, 5))

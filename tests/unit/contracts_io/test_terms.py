@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,7 +15,6 @@ from contracts_io.terms import (
     OVERRIDES_SCHEMA,
     TERMS_SCHEMA,
     AttributionTerms,
-    terms_fingerprint,
     terms_in_force,
     zones,
 )
@@ -23,6 +23,10 @@ OCTOBER = (date(2026, 10, 1), date(2026, 10, 31))
 FLAT = {"model": "cpa", "event": "purchase", "fee": {"type": "flat", "amount": "12.00"}}
 PERCENT = {"model": "cpa", "event": "signup", "fee": {"type": "percent", "rate": "0.08", "minimum": "1", "maximum": "50"}}
 CPM = {"model": "cpm", "rate": "32.50", "billable_on": "viewable"}
+
+
+def terms_fingerprint(stretches: Sequence[InForce], first: date, last: date) -> str:
+    return AttributionTerms(stretches).fingerprint(first, last)
 
 
 def term(term_id: str, pricing: dict[str, Any], **more: Any) -> dict[str, Any]:
