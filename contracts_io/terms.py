@@ -128,11 +128,6 @@ def terms_in_force(stretches: Sequence[InForce]) -> TermFrames:
     )
 
 
-def zones(stretches: Sequence[InForce]) -> list[str]:
-    """The time zones of these stretches, each once, sorted."""
-    return sorted({stretch.contract.timezone for stretch in stretches})
-
-
 class AttributionTerms:
     """What the attribution of conversions depends on, of advertiser contracts with a cpa term.
 

@@ -16,7 +16,6 @@ from contracts_io.terms import (
     TERMS_SCHEMA,
     AttributionTerms,
     terms_in_force,
-    zones,
 )
 
 OCTOBER = (date(2026, 10, 1), date(2026, 10, 31))
@@ -173,11 +172,6 @@ def test_frames_can_be_joined_on_contract_and_version() -> None:
     joined = frames.terms.join(frames.contracts, on=["contract_id", "version"])
     assert joined.group_by("contract_id").len().sort("contract_id").rows() == [("acme-1", 3), ("stream-1", 2)]
     assert frames.terms["fee_rate_micros"].dtype == pl.Int64
-
-
-def test_zones_are_each_named_once() -> None:
-    assert zones([partner(), advertiser(), advertiser(version=2)]) == ["America/New_York", "Europe/Berlin"]
-    assert zones([]) == []
 
 
 @pytest.mark.parametrize(
