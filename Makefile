@@ -33,7 +33,8 @@ bench: setup     ## the night against plain SQL, a small size (sizes are argumen
 lock: setup      ## renew requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install --quiet pip-tools
 	$(BIN)/pip-compile --quiet --no-header --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
-		--no-emit-trusted-host --no-emit-find-links --extra ui --extra dev --output-file requirements.lock pyproject.toml
+		--no-emit-trusted-host --no-emit-find-links --extra ui --extra postgres --extra dev \
+		--output-file requirements.lock pyproject.toml
 
 clean:           ## remove the virtual environment and the demo
 	rm -rf $(VENV) $(DEMO_HOME)

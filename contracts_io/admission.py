@@ -6,19 +6,19 @@ Pure: what the books hold, the instant and the last closed day come from the cal
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
-from contracts_io.calendar import ONE_DAY
+from contracts_io.calendar import ONE_DAY, format_instant
 from contracts_io.contract import (
     Contract,
     ContractDocumentError,
+    Cpa,
     InForce,
     Problem,
     check_against_others,
     check_against_versions,
-    unsupported,
 )
 from contracts_io.errors import ContractError
 from contracts_io.lifecycle import ApprovedVersion, State, StoredVersion, in_force
@@ -47,6 +47,48 @@ class Candidate(NamedTuple):
     content_hash: str
 
 
+def claims_of(contract: Contract) -> set[tuple[str, str]]:
+    """What a contract claims for itself alone, as (kind, claim): contracts that share none are not in each other's way."""
+    if contract.side == "partner":
+        return {("partner", contract.party.id)}
+    claims = {("line_item", line_item) for term in contract.terms for line_item in term.line_items or ()}
+    events = {term.pricing.event for term in contract.terms if isinstance(term.pricing, Cpa)}
+    # Neither a party id nor an event holds a line break, so it keeps them apart.
+    return claims | {("event", f"{contract.party.id}\n{event}") for event in events}
+
+
+class Agreed:
+    """What is agreed with everybody, and whether one contract's part of it is in the way of another's."""
+
+    def __init__(self, versions: Mapping[str, Sequence[ApprovedVersion]]) -> None:
+        self._versions: dict[str, list[ApprovedVersion]] = defaultdict(list)
+        self._stretches: dict[str, list[InForce]] = {}
+        self._holders: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for each in versions.values():
+            for version in each:
+                self.add(version)
+
+    def add(self, version: ApprovedVersion) -> None:
+        """Count a further version as approved."""
+        contract_id = version.contract.contract_id
+        self._versions[contract_id].append(version)
+        self._stretches.pop(contract_id, None)
+        for claim in claims_of(version.contract):
+            self._holders[claim].add(contract_id)
+
+    def problems(self, contract_id: str, version: ApprovedVersion | None = None) -> list[Problem]:
+        """What the contract, counting ``version`` of it as approved, may not share with the others."""
+        own = in_force([*self._versions[contract_id], version]) if version else self._in_force(contract_id)
+        claims = {claim for stretch in own for claim in claims_of(stretch.contract)}
+        rivals = {holder for claim in claims for holder in self._holders[claim]} - {contract_id}
+        return check_against_others(own, [stretch for rival in sorted(rivals) for stretch in self._in_force(rival)])
+
+    def _in_force(self, contract_id: str) -> list[InForce]:
+        if contract_id not in self._stretches:
+            self._stretches[contract_id] = in_force(self._versions[contract_id])
+        return self._stretches[contract_id]
+
+
 def refusals(
     candidates: Sequence[Candidate],
     stored: Mapping[str, Sequence[StoredVersion]],
@@ -55,50 +97,40 @@ def refusals(
 ) -> list[ContractDocumentError]:
     """The candidates that cannot be submitted at ``at``, each with its problems; empty where all can.
 
-    ``stored`` holds all versions of every contract in the books; ``closed_through`` is the last closed day that an amendment
-    may not reach, None where there is none. Versions that wait, and the other candidates, count as approved.
+    ``stored`` holds all versions of the candidates' contracts, and of every contract in the books that shares a claim with one;
+    ``closed_through`` is the last closed day that an amendment may not reach, None where there is none. Versions that wait,
+    and the other candidates, count as approved.
     """
-    if not candidates:
-        return []
     names: dict[str, list[str]] = defaultdict(list)
-    agreed = {contract_id: _as_if_approved(versions) for contract_id, versions in stored.items()}
+    agreed = Agreed({contract_id: as_if_approved(versions) for contract_id, versions in stored.items()})
     for candidate in candidates:
-        contract_id = candidate.contract.contract_id
-        names[contract_id].append(candidate.name)
-        agreed[contract_id] = [*agreed.get(contract_id, []), ApprovedVersion(candidate.contract, candidate.version, at)]
-    stretches = {contract_id: in_force(versions) for contract_id, versions in agreed.items()}
-    neighbours = _Neighbours(stretch for own in stretches.values() for stretch in own)
+        names[candidate.contract.contract_id].append(candidate.name)
+        agreed.add(ApprovedVersion(candidate.contract, candidate.version, at))
     refused = []
     for candidate in candidates:
         contract = candidate.contract
         versions = stored.get(contract.contract_id, ())
-        own = stretches[contract.contract_id]
         problems = [
-            *_unsupported(contract),
             *_repeated(contract, names[contract.contract_id]),
             *_waiting(contract, versions),
-            *_closed(contract, versions, closed_through),
+            *closed_month(contract, versions, closed_through),
             *check_against_versions(
                 contract, [version.contract for version in versions if version.state is not State.REJECTED]
             ),
-            *check_against_others(own, neighbours.of(own)),
+            *agreed.problems(contract.contract_id),
         ]
         if problems:
             refused.append(ContractDocumentError(problems, name=candidate.name))
     return refused
 
 
-def _as_if_approved(versions: Sequence[StoredVersion]) -> list[ApprovedVersion]:
+def as_if_approved(versions: Sequence[StoredVersion]) -> list[ApprovedVersion]:
+    """The versions of a contract that are approved, or would be if who decides agrees."""
     return [
         ApprovedVersion(stored.contract, stored.version, stored.decided_at or stored.submitted_at)
         for stored in versions
         if stored.state is not State.REJECTED
     ]
-
-
-def _unsupported(contract: Contract) -> Iterator[Problem]:
-    for path in unsupported(contract):
-        yield Problem(f"not supported yet: {path}", "a field that is not followed in billing", "a document without it", "")
 
 
 def _repeated(contract: Contract, names: Sequence[str]) -> Iterator[Problem]:
@@ -110,37 +142,16 @@ def _repeated(contract: Contract, names: Sequence[str]) -> Iterator[Problem]:
 def _waiting(contract: Contract, versions: Sequence[StoredVersion]) -> Iterator[Problem]:
     for stored in versions:
         if stored.state is State.SUBMITTED:
-            expected = f"a contract without a version that waits; approve or reject version {stored.version} first"
+            since = f"{stored.submitted_by} submitted version {stored.version} at {format_instant(stored.submitted_at)}"
+            expected = f"a contract without a version that waits; approve or reject version {stored.version} first ({since})"
             yield Problem("contract_id", contract.contract_id, expected, "")
 
 
-def _closed(contract: Contract, versions: Sequence[StoredVersion], closed_through: date | None) -> Iterator[Problem]:
+def closed_month(contract: Contract, versions: Sequence[StoredVersion], closed_through: date | None) -> Iterator[Problem]:
+    """The problem of an amendment that takes effect on a day through which the books are closed."""
     amends = any(stored.state is State.APPROVED for stored in versions)
     if amends and closed_through is not None and contract.effective_from <= closed_through:
         expected = (
             f"a day after {closed_through}, through which the books are closed; to amend closed months use --retroactive"
         )
         yield Problem("effective_from", str(contract.effective_from), expected, str(closed_through + ONE_DAY))
-
-
-class _Neighbours:
-    """Stretches found by what they could share with another contract, so that an import of many compares only few."""
-
-    def __init__(self, stretches: Iterable[InForce]) -> None:
-        self._by_key: dict[tuple[str, str], list[InForce]] = defaultdict(list)
-        for stretch in stretches:
-            for key in _shareable(stretch):
-                self._by_key[key].append(stretch)
-
-    def of(self, stretches: Sequence[InForce]) -> list[InForce]:
-        keys = {key for stretch in stretches for key in _shareable(stretch)}
-        found = {id(other): other for key in sorted(keys) for other in self._by_key[key]}
-        return list(found.values())
-
-
-def _shareable(stretch: InForce) -> set[tuple[str, str]]:
-    contract = stretch.contract
-    keys: set[tuple[str, str]] = {(contract.side, contract.party.id)}
-    if contract.side == "advertiser":
-        keys.update(("line item", line_item) for term in contract.terms for line_item in term.line_items or ())
-    return keys

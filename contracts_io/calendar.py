@@ -112,6 +112,15 @@ def local_date(instant: pl.Expr, zone: pl.Expr, zones: Iterable[str]) -> pl.Expr
     return expr
 
 
+def parse_instant(text: str) -> datetime:
+    """``2026-10-20T02:19:53Z`` as an instant, UTC where it names no zone; UsageError where it is not one."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not an instant", remedy="write it as 2026-10-20T02:19:53Z") from None
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+
+
 def format_instant(instant: datetime) -> str:
     """An instant as the tables and the audit trail write it: ``2026-10-20T02:19:53.172230Z``."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 
 from pydantic import ValidationError
 
@@ -74,7 +73,6 @@ __all__ = [
     "content_hash",
     "parse_document",
     "term_days",
-    "unsupported",
 ]
 
 
@@ -108,27 +106,3 @@ def canonical_json(contract: Contract) -> str:
 def content_hash(contract: Contract) -> str:
     """SHA-256 of the canonical text in UTF-8, in hexadecimal."""
     return hashlib.sha256(canonical_json(contract).encode()).hexdigest()
-
-
-def unsupported(contract: Contract) -> list[str]:
-    """The paths of fields that are read and kept, and that rating does not follow yet."""
-    return [path for path, used in _not_rated(contract) if used]
-
-
-def _not_rated(contract: Contract) -> Iterator[tuple[str, object]]:
-    attribution, eligibility = contract.attribution, contract.eligibility
-    yield from ((name, getattr(contract, name)) for name in ("agency_commission", "minimum_monthly"))
-    yield "tax", contract.tax and contract.tax.rate
-    yield from ((name, getattr(contract, name)) for name in ("minimum_payout", "withholding"))
-    yield "renewal.mode", contract.renewal and contract.renewal.mode == "auto"
-    yield "attribution.model", attribution and attribution.model != "last_touch"
-    if eligibility:
-        for name in Eligibility.model_fields:
-            if name != "order_dedup_days":
-                rule = getattr(eligibility, name)
-                yield f"eligibility.{name}", rule is not None and rule is not False and rule != ()  # a rule of 0 is one
-    for i, term in enumerate(contract.terms):
-        path = f"terms[{i}].pricing"
-        yield f"{path}.model", term.pricing.model in ("dcpm", "revenue_share")
-        for name in ("tiers", "multipliers", "impression_cap", "budget", "monthly_cap"):
-            yield f"{path}.{name}", getattr(term.pricing, name, None) is not None

@@ -32,6 +32,8 @@ FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
 
 _Item = TypeVar("_Item")
 
+FACTOR_LIMIT = 1_000 * MICRO
+FACTOR = "a decimal in quotes from 0 to 1,000, with at most 6 decimals"
 AMOUNT = "a decimal in quotes, not negative, below 1,000,000,000, with at most 6 decimals"
 SHARE = "a decimal in quotes from 0 to 1, with at most 6 decimals"
 TEXT = "text of 1 to 200 characters, without control characters"
@@ -245,6 +247,12 @@ Share = Annotated[
     BeforeValidator(_read_micros(SHARE, MICRO)),
     _WRITE_MICROS,
     _as_text(SHARE_PATTERN),
+]
+Factor = Annotated[
+    int,
+    BeforeValidator(_read_micros(FACTOR, FACTOR_LIMIT)),
+    _WRITE_MICROS,
+    _as_text(r"^0*([0-9]{1,3}(\.[0-9]{1,6})?|1000(\.0{1,6})?)$"),
 ]
 Day = Annotated[date, BeforeValidator(_read_day), _as_text(_DATE, format="date")]
 Duration = Annotated[

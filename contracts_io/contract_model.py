@@ -22,6 +22,7 @@ from contracts_io.contract_fields import (
     DAYS,
     DURATION,
     EXPRESSION,
+    FACTOR,
     SHARE,
     TEXT,
     TEXTS,
@@ -35,6 +36,7 @@ from contracts_io.contract_fields import (
     Duration,
     Email,
     Expression,
+    Factor,
     Iban,
     Identifier,
     Micros,
@@ -196,14 +198,14 @@ class Daypart(Node):
     days: NotEmpty[Weekday] = field("a list of mon, tue, wed, thu, fri, sat, sun", "[mon, tue]")
     from_hour: int = field("an hour from 0 to 23", "18", alias="from", ge=0, le=23)
     to_hour: int = field("an hour from 1 to 24", "23", alias="to", ge=1, le=24)
-    factor: Micros = field(AMOUNT, '"1.5"')
+    factor: Factor = field(FACTOR, '"1.5"')
 
 
 class Multipliers(Node):
     """Factors on a cpm rate; a value that is not listed counts 1, of the dayparts the first that matches counts."""
 
-    device_type: Mapping[Text, Micros] = field("a mapping of device types to factors", '{ctv: "1.2"}', default={})
-    country: Mapping[Country, Micros] = field(
+    device_type: Mapping[Text, Factor] = field("a mapping of device types to factors", '{ctv: "1.2"}', default={})
+    country: Mapping[Country, Factor] = field(
         "a mapping of countries (ISO 3166-1 alpha-2) to factors", '{US: "1.1"}', default={}
     )
     daypart: tuple[Daypart, ...] = field(
@@ -264,7 +266,7 @@ class Dcpm(Node):
     """Dynamic CPM: the cleared price of each impression, and ``markup`` as a share of it on top."""
 
     model: Literal["dcpm"] = field("dcpm", "dcpm")
-    markup: Micros = field(AMOUNT, '"0.15"', default=0)
+    markup: Factor = field(FACTOR, '"0.15"', default=0)
     billable_on: Delivered = field(DELIVERED, "served", default="served")
     impression_cap: Count | None = field(COUNT, "5000000", default=None)
     budget: Micros | None = field(AMOUNT, '"150000.00"', default=None)

@@ -4,7 +4,8 @@
     books.db        contracts, documents, journal   warehouse/  tables of the pipeline   documents/  exports
 
 The books may live elsewhere: ``database_url`` in the settings, or the environment variable ``ADLEDGER_DATABASE_URL``, which
-goes first, so that a password never stands in a file.
+goes first, so that a password never stands in a file. ``ADLEDGER_OWNER_DATABASE_URL``, where it is set, is the same database
+as the role that owns its tables: it is used to make and upgrade them, and for nothing else.
 """
 
 from __future__ import annotations
@@ -22,16 +23,19 @@ from typing import TYPE_CHECKING
 from contracts_io.calendar import Month
 from contracts_io.errors import HomeError
 from contracts_io.settings import DEFAULT_SETTINGS, Settings, load_settings
-from contracts_io.store.base import create_tables, open_engine
+from contracts_io.store import rights
+from contracts_io.store.base import open_engine
 from contracts_io.store.catalogue import Catalogue
 from contracts_io.store.contracts import ContractStore
 from contracts_io.store.documents import Books
+from contracts_io.store.revision import check, upgrade
 from contracts_io.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
 SETTINGS_FILE = "adledger.toml"
+OWNER_URL = "ADLEDGER_OWNER_DATABASE_URL"
 LOCK_SECONDS = 600
 _HELD: set[Path] = set()
 
@@ -55,7 +59,10 @@ class Home:
 
     @classmethod
     def create(cls, root: Path) -> Home:
-        """A home at ``root``: whatever of it is not there yet is made, whatever is there stays as it is."""
+        """A home at ``root``: whatever of it is not there yet is made, whatever is there stays as it is.
+
+        Books of an earlier revision are brought up to date. BooksError where that cannot be.
+        """
         try:
             for folder in (root, root / "landing", root / "warehouse", root / "documents"):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -69,8 +76,22 @@ class Home:
                 f"a home cannot be made here ({error.strerror})", where=str(root), remedy="choose a folder you can write"
             ) from error
         home = cls(root)
-        create_tables(home.engine)
+        home._upgrade_books()
         return home
+
+    def _upgrade_books(self) -> None:
+        ours = open_engine(self._database_url)
+        owner_url = os.environ.get(OWNER_URL)
+        if owner_url:
+            owner = open_engine(owner_url)
+            role = rights.role_besides(owner, ours)
+            upgrade(owner, init=self._init)
+            rights.grant(owner, role)
+            owner.dispose()
+            check(ours, init=self._init)
+        else:
+            upgrade(ours, init=self._init)
+        ours.dispose()
 
     @cached_property
     def settings(self) -> Settings:
@@ -79,9 +100,19 @@ class Home:
 
     @cached_property
     def engine(self) -> sa.Engine:
-        """The books."""
+        """The books; BooksError where they are not there, or of another revision than this program works with."""
+        engine = open_engine(self._database_url)
+        check(engine, init=self._init)
+        return engine
+
+    @property
+    def _database_url(self) -> str:
         url = os.environ.get("ADLEDGER_DATABASE_URL") or self.settings.database_url
-        return open_engine(url or f"sqlite:///{(self.root / 'books.db').absolute()}")
+        return url or f"sqlite:///{(self.root / 'books.db').absolute()}"
+
+    @property
+    def _init(self) -> str:
+        return f"adledger init --home {self.root}"
 
     @cached_property
     def warehouse(self) -> Warehouse:
@@ -123,8 +154,8 @@ class Home:
         return closed[-1].last if closed else None
 
     def sweep(self) -> None:
-        """Remove warehouse files that no live table and no closed month needs."""
-        self.warehouse.sweep([closed.snapshot for closed in self.books.closed_months().values()])
+        """Remove warehouse files that no live table and no issued document needs."""
+        self.warehouse.sweep(self.books.pinned())
 
     @contextmanager
     def lock(self) -> Iterator[Home]:

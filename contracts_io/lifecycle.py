@@ -1,25 +1,31 @@
 """The life of a contract version: who may do what, and which version is in force on which day (spec 4.4).
 
-    draft --submit--> submitted --approve--> approved
+    draft --submit--> submitted --approve--> approved        (where two approvals are needed: by two persons)
                                 --reject---> rejected
+    draft --renew----> approved                             (by adledger itself, the one approval without a second person)
 
 Pure: instants and persons come from the caller, storing is done elsewhere.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from contracts_io.calendar import ONE_DAY
-from contracts_io.contract import Contract, InForce
+from contracts_io.calendar import ONE_DAY, format_instant
+from contracts_io.contract import Contract, Cpm, Dcpm, InForce
 from contracts_io.errors import ContractError
 
 PERSON_LENGTH = 100
 REASON_LENGTH = 1000
+CONTENT_LENGTH = 12
+"""How many digits of a content hash name a content at least."""
+SYSTEM = "adledger"
+"""Who renews; no person has this name."""
 
 
 class State(StrEnum):
@@ -32,11 +38,13 @@ class State(StrEnum):
 
 
 class Action(StrEnum):
-    """What a person does to a version; also the action of its audit record."""
+    """What is done to a version or, by a notice, to its renewal; also the action of its audit record."""
 
     SUBMIT = "submit"
     APPROVE = "approve"
     REJECT = "reject"
+    RENEW = "renew"
+    NOTICE = "notice"
 
 
 class ApprovedVersion(NamedTuple):
@@ -47,8 +55,29 @@ class ApprovedVersion(NamedTuple):
     approved_at: datetime
 
 
+class Approval(NamedTuple):
+    """The first of two approvals of a version that needs two."""
+
+    by: str
+    at: datetime
+
+
+class ApprovalLimits(NamedTuple):
+    """Above which amounts, in micros of the contract's currency, a version needs two approvals; None: never for that."""
+
+    minimum_monthly: int | None = None
+    budget: int | None = None
+
+
+NO_LIMITS = ApprovalLimits()
+"""One approval is enough for every version."""
+
+
 class StoredVersion(NamedTuple):
-    """A version as the books hold it; who decided, when and why are None while it waits."""
+    """A version as the books hold it; who decided, when and why are None while it waits.
+
+    ``first_approval``: that of the first of two persons, where two were needed.
+    """
 
     contract: Contract
     version: int
@@ -61,10 +90,12 @@ class StoredVersion(NamedTuple):
     reason: str | None
     retroactive: bool
     warnings: tuple[str, ...] = ()
+    first_approval: Approval | None = None
 
 
 _NEXT = {
     (State.DRAFT, Action.SUBMIT): State.SUBMITTED,
+    (State.DRAFT, Action.RENEW): State.APPROVED,
     (State.SUBMITTED, Action.APPROVE): State.APPROVED,
     (State.SUBMITTED, Action.REJECT): State.REJECTED,
 }
@@ -77,21 +108,73 @@ _REMEDY = {
 }
 
 
-def advance(state: State, action: Action, *, by: str, submitted_by: str, where: str) -> State:
+def advance(
+    state: State, action: Action, *, by: str, submitted_by: str, where: str, decided: Approval | None = None
+) -> State:
     """The state after ``action`` by the person ``by`` on a version in ``state`` that ``submitted_by`` submitted.
 
-    Raises ContractError, naming ``where``, for a step that does not exist from ``state`` and for an approval by the
-    submitter; persons are the same where only capitals or look-alike forms differ. A submitter may
+    Raises ContractError, naming ``where``, for a step that does not exist from ``state``, with who ``decided`` and when, and
+    for an approval by the submitter; persons are the same where only capitals or look-alike forms differ. A submitter may
     reject: that withdraws the version.
     """
     after = _NEXT.get((state, action))
     if after is None:
-        raise ContractError(f"cannot {action} a version that is {state}", where=where, remedy=_REMEDY[state])
-    if action is Action.APPROVE and _same(by) == _same(submitted_by):
+        since = f": {decided.by} {state} it at {format_instant(decided.at)}" if decided else ""
+        raise ContractError(f"cannot {action} a version that is {state}{since}", where=where, remedy=_REMEDY[state])
+    if action is Action.APPROVE and same_person(by, submitted_by):
         raise ContractError(
             f"{by} submitted this version and so cannot approve it", where=where, remedy="have another person approve it"
         )
     return after
+
+
+def approvals_needed(contract: Contract, limits: ApprovalLimits) -> int:
+    """How many persons besides the submitter must approve: 2 where the minimum or a term's budget is above the limit."""
+    budgets = [term.pricing.budget for term in contract.terms if isinstance(term.pricing, Cpm | Dcpm)]
+    above = [(contract.minimum_monthly, limits.minimum_monthly), *((budget, limits.budget) for budget in budgets)]
+    return 2 if any(amount is not None and limit is not None and amount > limit for amount, limit in above) else 1
+
+
+def after_approval(version: StoredVersion, *, by: str, limits: ApprovalLimits, where: str) -> State:
+    """The state after an approval by ``by``: approved, or submitted still where it is the first of the two that are needed.
+
+    ContractError as of ``advance``, and where two are needed and ``by`` gave the first.
+    """
+    decided = Approval(version.decided_by, version.decided_at) if version.decided_by and version.decided_at else None
+    after = advance(version.state, Action.APPROVE, by=by, submitted_by=version.submitted_by, where=where, decided=decided)
+    if approvals_needed(version.contract, limits) == 1:
+        return after
+    first = version.first_approval
+    if first is None:
+        return State.SUBMITTED
+    if same_person(by, first.by):
+        raise ContractError(
+            f"{first.by} approved this version at {format_instant(first.at)}; it needs the approvals of two persons",
+            where=where,
+            remedy="have another person approve it",
+        )
+    return after
+
+
+def check_content(given: str, content_hash: str, *, where: str) -> None:
+    """ContractError where ``given``, a hash or the first 12 digits of it at least, is not that of the version."""
+    if re.fullmatch(f"[0-9a-f]{{{CONTENT_LENGTH},64}}", given) is None:
+        raise ContractError(
+            f"{given!r} names no content: it takes {CONTENT_LENGTH} hexadecimal digits or more",
+            where=where,
+            remedy="copy the content hash that `adledger contract show` prints",
+        )
+    if not content_hash.startswith(given):
+        raise ContractError(
+            f"its content is {content_hash[: max(CONTENT_LENGTH, len(given))]}, not {given}",
+            where=where,
+            remedy="look at it with `adledger contract show`, then approve what you saw",
+        )
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names are one person's: only capitals or look-alike forms differ."""
+    return _same(one) == _same(other)
 
 
 def _same(name: str) -> str:
@@ -100,12 +183,20 @@ def _same(name: str) -> str:
 
 def person(text: str) -> str:
     """A person's name as it is recorded, without outer blanks; ContractError where it is not of its form."""
-    return _written(text, "the name of the person who acts", PERSON_LENGTH, "name the person, for example --by ana")
+    name = _written(text, "the name of the person who acts", PERSON_LENGTH, "name the person, for example --by ana")
+    if _same(name) == SYSTEM:
+        raise ContractError(f"{name} is what renews contracts, not a person", remedy="name the person, for example --by ana")
+    return name
 
 
 def rejection_reason(text: str) -> str:
     """Why a version is rejected as it is recorded, without outer blanks; ContractError where it is not of its form."""
     return _written(text, "the reason of a rejection", REASON_LENGTH, "say in one line why the version is rejected")
+
+
+def notice_reason(text: str) -> str:
+    """What a notice of non-renewal says as it is recorded, without outer blanks; ContractError where it is not of its form."""
+    return _written(text, "the reason of a notice", REASON_LENGTH, "leave it out, or write one line")
 
 
 def _written(text: str, what: str, longest: int, remedy: str) -> str:
@@ -117,6 +208,15 @@ def _written(text: str, what: str, longest: int, remedy: str) -> str:
     if not text.isprintable():
         raise ContractError(f"{what} holds control characters: {text!r}", remedy="write it in plain letters on one line")
     return text
+
+
+def approved_of(versions: Iterable[StoredVersion]) -> list[ApprovedVersion]:
+    """Those of a contract's versions that are approved."""
+    return [
+        ApprovedVersion(stored.contract, stored.version, stored.decided_at)
+        for stored in versions
+        if stored.state is State.APPROVED and stored.decided_at is not None
+    ]
 
 
 def in_force(versions: Sequence[ApprovedVersion], known_at: datetime | None = None) -> list[InForce]:

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
@@ -18,10 +19,13 @@ from typing import Any
 import polars as pl
 import pycountry
 
+from contracts_io.accounts import Accounts, JournalSettings
 from contracts_io.calendar import is_zone
-from contracts_io.errors import RoleError, SettingsError
+from contracts_io.errors import SettingsError
 from contracts_io.feeds.columns import CANONICAL, FEEDS, Column, Kind, Reading
+from contracts_io.journal_settings import read_accounts, read_journal
 from contracts_io.money import is_currency, parse_scaled
+from contracts_io.roles import Roles, read_roles
 
 DEFAULT_SETTINGS = """\
 # Settings of this adledger home. A line that begins with # shows a setting with its default, or an example.
@@ -39,6 +43,9 @@ DEFAULT_SETTINGS = """\
 # The currency of the cost column of impressions (ISO 4217).
 # cost_currency = "USD"
 
+# The share of a feed's rows in a delivery day that may be quarantined; a day with more fails and changes nothing.
+# quarantine_limit = "0.05"                                            # default "1": any
+
 # Who issues the documents. Each is optional; some exports ask for it.
 # [company]
 # name = "Example Media, Inc."
@@ -52,6 +59,29 @@ DEFAULT_SETTINGS = """\
 # submit = ["ann"]
 # approve = ["bob", "carol"]
 # close = ["carol"]
+# A contract version above one of these amounts, in its own currency, needs the approvals of two persons.
+# two_approvals_above = {minimum_monthly = "10000.00", budget = "100000.00"}
+# A close is prepared by one person (adledger close MONTH --by ann) and approved by another (... --approve --by carol).
+# close_approval = true
+
+# The accounts that the journal posts on, by names that beancount and hledger take.
+# [accounts]
+# receivable = "Assets:Receivable"
+# unbilled = "Assets:Unbilled"
+# revenue = "Income:Revenue"
+# tax = "Liabilities:Tax"
+# partner_cost = "Expenses:PartnerCost"
+# partner_payable = "Liabilities:PartnerPayable"
+# partner_clearing = "Liabilities:PartnerClearing"
+# accrued_payable = "Liabilities:AccruedPayable"
+# withholding = "Liabilities:Withholding"
+
+# Whether the journal shows revenue and cost (principal) or the margin (agent). Exceptions are advertiser contracts, each
+# with the reason, under [journal.agent] or [journal.principal]. Documents are the same either way.
+# [journal]
+# default = "principal"           # "agent" needs a reason, too: reason = "..."
+# [journal.agent]
+# "acme-ctv-2026" = "the partner sets the price and answers for delivery"
 
 # One section for each feed: impressions, clicks, conversions, conversion_adjustments.
 # [feeds.impressions]
@@ -67,10 +97,12 @@ DEFAULT_SETTINGS = """\
 # cost = {column = "price_micros", factor = "0.000001"}             # multiplied exactly
 """
 
-_KEYS = ("database_url", "horizon_days", "grace_days", "cost_currency", "company", "feeds", "roles")
+_KEYS = (
+    *("database_url", "horizon_days", "grace_days", "cost_currency", "quarantine_limit"),
+    *("company", "feeds", "roles", "accounts", "journal"),
+)
 _COMPANY_KEYS = ("name", "country", "tax_id", "address", "bank")
 _BANK_KEYS = ("iban", "account", "bic", "routing")
-_ROLES = ("submit", "approve", "close")
 _FEED_KEYS = ("enabled", "null_values", "columns")
 _OPTIONS: Mapping[Kind, tuple[str, ...]] = {Kind.INSTANT: ("format", "unit", "zone"), Kind.DECIMAL: ("factor",)}
 _UNITS = ("s", "ms", "us", "ns")
@@ -111,26 +143,6 @@ class Company:
     bank: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True)
-class Roles:
-    """Who may do what; None: anyone."""
-
-    submit: tuple[str, ...] | None = None
-    approve: tuple[str, ...] | None = None
-    close: tuple[str, ...] | None = None
-
-    def require(self, role: str, user: str | None) -> None:
-        """RoleError where a list for ``role`` (submit, approve or close) is set and ``user`` is not on it."""
-        allowed: tuple[str, ...] | None = getattr(self, role)
-        if allowed is None or user in allowed:
-            return
-        raise RoleError(
-            f"{user} may not {role}" if user else f"say who wants to {role}",
-            where="[roles] in adledger.toml",
-            remedy=f"those who may are {', '.join(allowed) or 'nobody'}: ask one of them, or have the settings changed",
-        )
-
-
 def _feeds_as_they_are() -> Mapping[str, FeedSettings]:
     return MappingProxyType({name: FeedSettings() for name in FEEDS})
 
@@ -143,9 +155,12 @@ class Settings:
     horizon_days: int = 7
     grace_days: int = 1
     cost_currency: str = "USD"
+    quarantine_limit: Decimal = Decimal(1)
     company: Company = Company()
     feeds: Mapping[str, FeedSettings] = field(default_factory=_feeds_as_they_are)
-    roles: Roles = Roles()
+    roles: Roles = field(default_factory=Roles)
+    accounts: Accounts = field(default_factory=Accounts)
+    journal: JournalSettings = field(default_factory=JournalSettings)
 
 
 def load_settings(path: Path) -> Settings:
@@ -192,10 +207,22 @@ class _Check:
             horizon_days=self.days(document, "horizon_days", 60, default.horizon_days),
             grace_days=self.days(document, "grace_days", 30, default.grace_days),
             cost_currency=self.currency(document, "cost_currency", default.cost_currency),
+            quarantine_limit=self.share(document, "quarantine_limit", default.quarantine_limit),
             company=self.company(self.table(document, "company", "")),
             feeds=MappingProxyType({name: self.feed(name, self.table(feeds, name, "feeds.")) for name in FEEDS}),
-            roles=self.roles(self.table(document, "roles", "")),
+            roles=read_roles(self, self.table(document, "roles", "")),
+            accounts=read_accounts(self, self.table(document, "accounts", "")),
+            journal=read_journal(self, self.table(document, "journal", "")),
         )
+
+    def share(self, table: Mapping[str, Any], key: str, default: Decimal) -> Decimal:
+        if key not in table:
+            return default
+        value = table[key]
+        if isinstance(value, str) and re.fullmatch(r"0(\.[0-9]{1,6})?|1(\.0{1,6})?", value):
+            return Decimal(value)
+        self.problems.append(f'{key}: {value!r} is not a share: expected a decimal in quotes from 0 to 1, such as "0.05"')
+        return default
 
     def company(self, table: Mapping[str, Any]) -> Company:
         self.keys(table, _COMPANY_KEYS, "company.")
@@ -212,10 +239,6 @@ class _Check:
             address=self.text(table, "address", "company."),
             bank=MappingProxyType({key: value for key, value in accounts.items() if value is not None}),
         )
-
-    def roles(self, table: Mapping[str, Any]) -> Roles:
-        self.keys(table, _ROLES, "roles.", "role")
-        return Roles(**{role: self.texts(table, role, "roles.") for role in _ROLES})
 
     def feed(self, name: str, table: Mapping[str, Any]) -> FeedSettings:
         at = f"feeds.{name}."

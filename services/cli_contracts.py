@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.cli_options import DAY, INSTANT, now, open_home, with_home, with_json
+from services.cli_options import DAY, INSTANT, MONTH, now, open_home, with_home, with_json
+
+if TYPE_CHECKING:
+    from contracts_io.calendar import Month
 
 
 @click.group()
@@ -26,16 +29,14 @@ def contract_import(files: tuple[Path, ...], by: str, retroactive: bool, home: s
     """Draft and submit contract documents (YAML or JSON): all of them, or none."""
     from services import agreements, show  # noqa: PLC0415
 
-    here = open_home(home)
-    imported = agreements.import_files(here, files, by=by, at=now(), retroactive=retroactive)
-    found = {i.contract_id: agreements.version_of(here, i.contract_id, i.version).warnings for i in imported}
+    imported = agreements.import_files(open_home(home), files, by=by, at=now(), retroactive=retroactive)
     if json_output:
-        show.as_json([{**i._asdict(), "warnings": list(found[i.contract_id])} for i in imported])
+        show.as_json([i._asdict() for i in imported])
         return
     for i in imported:
         what = f"is there already, {i.state}" if i.unchanged else "submitted, waits for approval by somebody else"
         click.echo(f"{i.contract_id} version {i.version}: {what}")
-        for warning in found[i.contract_id]:
+        for warning in i.warnings:
             click.echo(f"  warning: {warning}")
 
 
@@ -45,9 +46,9 @@ def contract_import(files: tuple[Path, ...], by: str, retroactive: bool, home: s
 @with_json
 def contract_history(contract_id: str, home: str | None, json_output: bool) -> None:
     """Show who did what to a contract, and when: its part of the audit trail."""
-    from services import agreements  # noqa: PLC0415
+    from services import agreements_shown  # noqa: PLC0415
 
-    agreements.show_history(open_home(home), contract_id, json_output=json_output)
+    agreements_shown.show_history(open_home(home), contract_id, json_output=json_output)
 
 
 @contract.command("diff")
@@ -58,9 +59,22 @@ def contract_history(contract_id: str, home: str | None, json_output: bool) -> N
 @with_json
 def contract_diff(contract_id: str, before: int | None, after: int | None, home: str | None, json_output: bool) -> None:
     """Show what changed from version A to B, field by field; by default from the last but one to the latest."""
-    from services import agreements  # noqa: PLC0415
+    from services import agreements_shown  # noqa: PLC0415
 
-    agreements.show_diff(open_home(home), contract_id, before, after, json_output=json_output)
+    agreements_shown.show_diff(open_home(home), contract_id, before, after, json_output=json_output)
+
+
+@contract.command("simulate")
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--month", type=MONTH, required=True, help="The month to price again; it must have been run.")
+@with_home
+@with_json
+def contract_simulate(file: Path, month: Month, home: str | None, json_output: bool) -> None:
+    """Price a month with a draft contract: old, new and difference, line by line; nothing is stored."""
+    from services import simulation  # noqa: PLC0415
+
+    lines = simulation.simulate(open_home(home), file, month, now())
+    simulation.print_simulation(lines, month, json_output=json_output)
 
 
 @contract.command("schema")
@@ -94,13 +108,16 @@ def contract_terminate(contract_id: str, on: date, by: str, retroactive: bool, h
 @click.argument("contract_id", metavar="ID")
 @click.option("--version", type=click.IntRange(1), help="The version; by default the one that waits.")
 @click.option("--by", required=True, metavar="USER", help="Who approves; never who submitted.")
+@click.option("--content", metavar="HASH", help="The content that was seen, as `show` prints it: 12 digits or more.")
 @with_home
 @with_json
-def contract_approve(contract_id: str, version: int | None, by: str, home: str | None, json_output: bool) -> None:
+def contract_approve(
+    contract_id: str, version: int | None, by: str, content: str | None, home: str | None, json_output: bool
+) -> None:
     """Approve a submitted version: from then on it is in force by its dates."""
     from services import agreements  # noqa: PLC0415
 
-    _decided(agreements.approve(open_home(home), contract_id, version, by=by, at=now()), json_output)
+    _decided(agreements.approve(open_home(home), contract_id, version, by=by, at=now(), content=content), json_output)
 
 
 @contract.command("reject")
@@ -124,8 +141,33 @@ def _decided(decision: Any, json_output: bool) -> None:
 
     if json_output:
         show.as_json(decision._asdict())
+        return
+    state = "approved by {}, waits for a second approval" if decision.state == "submitted" else f"{decision.state} by {{}}"
+    done = state.format(decision.decided_by)
+    click.echo(f"{decision.contract_id} version {decision.version}: {done}, content {decision.content_hash}")
+
+
+@contract.command("notice")
+@click.argument("contract_id", metavar="ID")
+@click.option("--by", required=True, metavar="USER", help="Who records it.")
+@click.option("--reason", help="What it says, in one line.")
+@click.option("--on", "received_on", type=DAY, help="The day on which it was received; by default today in UTC.")
+@with_home
+@with_json
+def contract_notice(
+    contract_id: str, by: str, reason: str | None, received_on: date | None, home: str | None, json_output: bool
+) -> None:
+    """Put a notice of non-renewal on record: the contract ends with the end that it has."""
+    from services import agreements, show  # noqa: PLC0415
+
+    at = now()
+    notice = agreements.give_notice(
+        open_home(home), contract_id, by=by, at=at, received_on=received_on or at.date(), reason=reason
+    )
+    if json_output:
+        show.as_json(notice._asdict())
     else:
-        click.echo(f"{decision.contract_id} version {decision.version}: {decision.state} by {decision.decided_by}")
+        click.echo(f"{contract_id}: notice is on record, the contract is not renewed and ends on {notice.ends_on}")
 
 
 @contract.command("show")
@@ -143,20 +185,20 @@ def contract_show(
     home: str | None,
     json_output: bool,
 ) -> None:
-    """Show a contract: its versions, and the document of one of them."""
-    from services import agreements  # noqa: PLC0415
+    """Show a contract: its versions, and one of them in plain sentences and as its document."""
+    from services import agreements_shown  # noqa: PLC0415
 
     if known_at and not on:
         raise click.UsageError("--known-at needs --on: say of which day")
     here = open_home(home)
-    agreements.show_contract(here, contract_id, version, on=on, known_at=known_at, json_output=json_output)
+    agreements_shown.show_contract(here, contract_id, version, on=on, known_at=known_at, json_output=json_output)
 
 
 @contract.command("list")
 @with_home
 @with_json
 def contract_list(home: str | None, json_output: bool) -> None:
-    """List contracts: party, dates, state, version in force today."""
-    from services import agreements  # noqa: PLC0415
+    """List contracts: party, dates, state, version in force today, what happens next."""
+    from services import agreements_shown  # noqa: PLC0415
 
-    agreements.show_list(open_home(home), on=now().date(), json_output=json_output)
+    agreements_shown.show_list(open_home(home), on=now().date(), json_output=json_output)

@@ -48,11 +48,12 @@ class _Instant(click.ParamType[datetime]):
     name = "INSTANT"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        from contracts_io.calendar import parse_instant  # noqa: PLC0415
+
         try:
-            instant = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not an instant: write it as 2026-10-20T02:19:53Z", param, ctx)
-        return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+            return value if isinstance(value, datetime) else parse_instant(value)
+        except UsageError as error:
+            self.fail(f"{error.what}: {error.remedy}", param, ctx)
 
 
 DAY, MONTH, INSTANT = _Day(), _Month(), _Instant()

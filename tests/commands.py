@@ -15,15 +15,21 @@ SECONDS = 300
 
 
 def adledger(
-    home: Path, *words: object, expect: int = 0, database_url: str | None = None
+    home: Path,
+    *words: object,
+    expect: int = 0,
+    database_url: str | None = None,
+    owner_url: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``adledger`` on a home; the exit status must be ``expect`` and no traceback may be printed.
 
-    The books are in the home, or at ``database_url``.
+    The books are in the home, or at ``database_url``; ``owner_url`` is the same as the role that owns the tables.
     """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ADLEDGER_")}
     if database_url:
         environment["ADLEDGER_DATABASE_URL"] = database_url
+    if owner_url:
+        environment["ADLEDGER_OWNER_DATABASE_URL"] = owner_url
     done = subprocess.run(
         [*COMMAND, *(str(word) for word in words), "--home", str(home)],
         capture_output=True,

@@ -12,18 +12,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from contracts_io.admission import claims_of
+from contracts_io.bulk import many_objects
 from contracts_io.calendar import format_instant
+from contracts_io.contract_stored import read_stored
 from contracts_io.errors import BooksError
 from contracts_io.lifecycle import Action, State
 from contracts_io.store.base import metadata, reading
+from contracts_io.store.contract_tables import (
+    columns_of,
+    contract_claim,
+    contract_decision,
+    contract_notice,
+    contract_version,
+)
 
 FIRST_PREVIOUS_HASH = "0" * 64
+
+# An arbitrary number, which the locks of other programs in the same database hardly have.
+_ADVISORY_LOCK = 415_003
 
 audit_record = sa.Table(
     "audit_record",
@@ -40,26 +54,18 @@ audit_record = sa.Table(
     sa.Column("record_hash", sa.Text, nullable=False),
 )
 
-# What the chain vouches for, read by name: the table itself belongs to the contract store, which writes records here.
-_contract_version = sa.table(
-    "contract_version",
-    sa.column("contract_id"),
-    sa.column("version"),
-    sa.column("state"),
-    sa.column("document"),
-    sa.column("content_hash"),
-    sa.column("submitted_by"),
-    sa.column("submitted_at"),
-    sa.column("decided_by"),
-    sa.column("decided_at"),
-    sa.column("reason"),
-    sa.column("retroactive"),
-)
-
 RETROACTIVE = "retroactive"
 """The reason in the record of a version that was submitted for a closed month."""
 
-_STATE_AFTER = {Action.SUBMIT: State.SUBMITTED, Action.APPROVE: State.APPROVED, Action.REJECT: State.REJECTED}
+FIRST_OF_TWO = "first of two; waits for a second approval"
+"""The reason in the record of an approval after which the version waits for a second one."""
+
+_STATE_AFTER = {
+    Action.SUBMIT: State.SUBMITTED,
+    Action.APPROVE: State.APPROVED,
+    Action.REJECT: State.REJECTED,
+    Action.RENEW: State.APPROVED,
+}
 _RESTORE = "someone changed the books past adledger: restore a backup that verifies, then repeat what was done since"
 
 
@@ -71,9 +77,12 @@ class Verified(NamedTuple):
 
 
 def lock(connection: sa.Connection) -> None:
-    """Let no other writer in until the caller's transaction ends; SQLite's write transaction already does."""
+    """Let no other writer in until the caller's transaction ends; SQLite's write transaction already does.
+
+    On PostgreSQL this is an advisory lock: to lock a table or a row takes the right to change it, which nobody has here.
+    """
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("LOCK TABLE audit_record IN EXCLUSIVE MODE")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK}, 'audit_record'::regclass::oid::integer)")
 
 
 class Change(NamedTuple):
@@ -103,6 +112,11 @@ def append(connection: sa.Connection, changes: Sequence[Change], *, instant: dat
         records.append(record)
     if records:
         connection.execute(audit_record.insert(), records)
+
+
+def notice_text(row: Mapping[str, Any]) -> str:
+    """What the record of a notice of non-renewal says of its row, besides who recorded it, and when."""
+    return f"for the end on {row['ends_on']}, received on {row['received_on']}: {row['reason'] or 'no reason given'}"
 
 
 def head(engine: sa.Engine) -> str:
@@ -139,12 +153,22 @@ def verify(engine: sa.Engine, expect: str | None = None) -> Verified:
     rebuilt since, however well it hangs together.
 
     Raises BooksError that names the first broken record: a gap in the sequence, a hash that does not fit, a version whose
-    document or state is not what was recorded, a version without a record.
+    document or state is not what was recorded, a version, notice or approval without a record, columns that are not what
+    the document beside them says.
     """
+    with many_objects():
+        return _verify(engine, expect)
+
+
+def _verify(engine: sa.Engine, expect: str | None) -> Verified:
     with reading(engine) as connection:
         records = _rows(connection, sa.select(audit_record).order_by(audit_record.c.sequence))
-        order = (_contract_version.c.contract_id, _contract_version.c.version)
-        rows = _rows(connection, sa.select(_contract_version).order_by(*order))
+        rows = _rows(connection, sa.select(contract_version).order_by("contract_id", "version"))
+        notices = _rows(connection, sa.select(contract_notice).order_by("contract_id", "ends_on"))
+        first_approvals = _rows(connection, sa.select(contract_decision).order_by("contract_id", "version"))
+        claims: dict[tuple[str, int], set[tuple[str, str]]] = defaultdict(set)
+        for claim in _rows(connection, sa.select(contract_claim)):
+            claims[claim["contract_id"], claim["version"]].add((claim["kind"], claim["claim"]))
     versions = {(row["contract_id"], row["version"]): row for row in rows}
     content = {key: hashlib.sha256(row["document"].encode()).hexdigest() for key, row in versions.items()}
     previous = FIRST_PREVIOUS_HASH
@@ -164,6 +188,8 @@ def verify(engine: sa.Engine, expect: str | None = None) -> Verified:
         history.setdefault(key, []).append(record)
     for key, row in versions.items():
         _check_version(row, history.get(key, []))
+        _check_beside_document(row, claims[key], history[key][0]["sequence"])
+    _check_beside(records, notices, first_approvals)
     if expect is not None and expect not in {FIRST_PREVIOUS_HASH, *(record["record_hash"] for record in records)}:
         raise BooksError(
             f"no record has the hash {expect}, which was the head once: the trail was rebuilt or cut since",
@@ -184,19 +210,65 @@ def _check_link(record: Mapping[str, Any], expected: int, previous: str) -> None
 
 def _check_version(row: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
     name = f"version {row['version']} of contract {row['contract_id']}"
-    submitted = next((record for record in records if record["action"] == Action.SUBMIT), None)
+    submitted = next((record for record in records if record["action"] in (Action.SUBMIT, Action.RENEW)), None)
     if submitted is None:
         raise BooksError(f"{name} is stored without an audit record", where="audit trail", remedy=_RESTORE)
-    retroactive = RETROACTIVE if row["retroactive"] else None
-    _compare(row, submitted, "submission", ("submitted_at", "submitted_by"), (submitted["reason"], retroactive), name)
-    last = records[-1]
+    reason = row["reason"] if submitted["action"] == Action.RENEW else RETROACTIVE if row["retroactive"] else None
+    _compare(row, submitted, "submission", ("submitted_at", "submitted_by"), (submitted["reason"], reason), name)
+    last = [record for record in records if not _is_first_of_two(record)][-1]
     if row["state"] != _STATE_AFTER[last["action"]]:
         raise _broken(last["sequence"], f"{name} is {row['state']}, by its record it is {_STATE_AFTER[last['action']]}")
-    if last is submitted:
+    if last["action"] == Action.SUBMIT:
         if (row["decided_at"], row["decided_by"], row["reason"]) != (None, None, None):
             raise _broken(last["sequence"], f"{name} has a decision that is not recorded")
     else:
         _compare(row, last, "decision", ("decided_at", "decided_by"), (last["reason"], row["reason"]), name)
+
+
+def _check_beside_document(row: Mapping[str, Any], claims: Collection[tuple[str, str]], sequence: int) -> None:
+    """Set what is stored so that no query has to read the document against the document."""
+    contract = read_stored(row["document"])
+    columns = columns_of(contract)
+    if columns != {name: row[name] for name in columns} or claims_of(contract) != claims:
+        name = f"contract {row['contract_id']} version {row['version']}"
+        raise _broken(sequence, f"what is stored beside the document of {name} is not what it says")
+
+
+def _is_first_of_two(record: Mapping[str, Any]) -> bool:
+    return bool(record["action"] == Action.APPROVE and record["reason"] == FIRST_OF_TWO)
+
+
+def _check_beside(
+    records: Sequence[Mapping[str, Any]], notices: Sequence[Mapping[str, Any]], approvals: Sequence[Mapping[str, Any]]
+) -> None:
+    """Set the notices and the first approvals against their records."""
+    stored = {
+        **{
+            (Action.NOTICE.value, row["contract_id"], row["recorded_at"], row["recorded_by"], notice_text(row)): "notice"
+            for row in notices
+        },
+        **{
+            (
+                Action.APPROVE.value,
+                row["contract_id"],
+                row["approved_at"],
+                row["approved_by"],
+                FIRST_OF_TWO,
+            ): "first approval"
+            for row in approvals
+        },
+    }
+    recorded = {
+        tuple(record[name] for name in ("action", "contract_id", "instant", "actor", "reason")): record["sequence"]
+        for record in records
+        if record["action"] == Action.NOTICE or _is_first_of_two(record)
+    }
+    for key, sequence in recorded.items():
+        if key not in stored:
+            raise _broken(sequence, f"the {key[0]} by {key[3]} for contract {key[1]} is no longer stored as recorded")
+    for key, what in stored.items():
+        if key not in recorded:
+            raise BooksError(f"a {what} of contract {key[1]} has no audit record", where="audit trail", remedy=_RESTORE)
 
 
 def _compare(

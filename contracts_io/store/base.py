@@ -19,6 +19,13 @@ metadata = sa.MetaData()
 
 BUSY_SECONDS = 60
 
+WRITTEN_ONCE = "written once: "
+"""How the messages begin with which triggers refuse to change a row that stays as it is."""
+
+# SQLSTATE, which PostgreSQL gives, and the names that SQLite gives.
+_NO_RIGHT = "42501"
+_THERE_ALREADY = {"23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
+
 
 def open_engine(url: str) -> sa.Engine:
     """An engine on the books at ``url`` (``sqlite:///…`` or ``postgresql+psycopg://…``); nothing is created yet."""
@@ -44,11 +51,6 @@ def open_engine(url: str) -> sa.Engine:
         connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
     return engine
-
-
-def create_tables(engine: sa.Engine) -> None:
-    """Make the tables that are not there yet."""
-    metadata.create_all(engine)
 
 
 @contextmanager
@@ -79,9 +81,33 @@ def _transaction(engine: sa.Engine, begin: str) -> Iterator[sa.Connection]:
         try:
             with connection.begin():
                 yield connection
-        except sa.exc.OperationalError as error:
-            raise BooksError(
-                f"the books did not take it: {error.orig}",
-                where=engine.url.render_as_string(hide_password=True),
-                remedy="nothing of it was kept; free space, or see that the database is well, then run the same command again",
-            ) from error
+        except sa.exc.DBAPIError as error:
+            refusal = _refusal(error, engine.url.render_as_string(hide_password=True))
+            if refusal is None:
+                raise
+            raise refusal from error
+
+
+def _refusal(error: sa.exc.DBAPIError, where: str) -> BooksError | None:
+    """What a person can put right about a statement that the database refused; None: the mistake is ours."""
+    message = str(error.orig).partition("\n")[0]
+    if message.startswith(WRITTEN_ONCE):
+        remedy = "nothing of it was kept; correct it by a new entry: an amendment, a credit note or a debit note"
+        return BooksError(message, where=where, remedy=remedy)
+    codes = {getattr(error.orig, "sqlstate", None), getattr(error.orig, "sqlite_errorname", None)}
+    if codes & _THERE_ALREADY:
+        remedy = "nothing of it was kept; another command wrote it meanwhile: see what it did before you run the same again"
+        return BooksError(f"the books have that already: {message}", where=where, remedy=remedy)
+    if _NO_RIGHT in codes:
+        return BooksError(
+            f"the role that adledger has there may not do that: {message}",
+            where=where,
+            remedy="run `adledger init` on this home with ADLEDGER_OWNER_DATABASE_URL set: it gives the rights that are needed",
+        )
+    if isinstance(error, sa.exc.OperationalError):
+        return BooksError(
+            f"the books did not take it: {error.orig}",
+            where=where,
+            remedy="nothing of it was kept; free space, or see that the database is well, then run the same command again",
+        )
+    return None

@@ -43,14 +43,19 @@ sa.Index(
 
 
 class Catalogue:
-    """The catalogue of one home's warehouse."""
+    """The catalogue of one home's warehouse, as it is, or with ``snapshot`` as that snapshot had it."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, snapshot: int | None = None) -> None:
         self._engine = engine
+        self._snapshot = snapshot
+
+    def as_of(self, snapshot: int) -> Catalogue:
+        """The catalogue as it was at a snapshot, to be read only; whole where the snapshot is pinned by a closed month."""
+        return Catalogue(self._engine, snapshot)
 
     def live(self, table: str, partitions: Collection[str] | None = None) -> dict[str, PartitionFile]:
         """The live files of a table by partition, in ascending order; ``partitions`` narrows them."""
-        query = sa.select(lake_file).where(lake_file.c.table_name == table, lake_file.c.removed.is_(None))
+        query = sa.select(lake_file).where(lake_file.c.table_name == table, self._is_live())
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(lake_file.c.partition)).all()
         wanted = None if partitions is None else set(partitions)
@@ -58,6 +63,8 @@ class Catalogue:
 
     def publish(self, files: Iterable[PartitionFile]) -> list[PartitionFile]:
         """Make the files live in one transaction; gives those that were not live already (none: nothing is written)."""
+        if self._snapshot is not None:
+            raise ValueError("a snapshot is read, never written to")
         with reading(self._engine) as connection:
             if not (new := _not_live(connection, files)):
                 return []
@@ -87,6 +94,12 @@ class Catalogue:
                 )
         return new
 
+    def _is_live(self) -> sa.ColumnElement[bool]:
+        if self._snapshot is None:
+            return lake_file.c.removed.is_(None)
+        still = lake_file.c.removed.is_(None) | (lake_file.c.removed > self._snapshot)
+        return (lake_file.c.added <= self._snapshot) & still
+
     def forget_removed(self, pinned: Collection[int]) -> None:
         """Drop the entries of replaced files that no snapshot in ``pinned`` needs."""
         kept = [(lake_file.c.added <= snapshot) & (lake_file.c.removed > snapshot) for snapshot in pinned]
@@ -105,8 +118,9 @@ class Catalogue:
 
 def next_snapshot(connection: sa.Connection) -> int:
     """Take the next snapshot number; the row lock makes numbers follow the order of commits."""
-    if connection.execute(lake_head.update().values(snapshot=lake_head.c.snapshot + 1)).rowcount == 0:
-        connection.execute(lake_head.insert().values(one=1, snapshot=1))
+    first = sa.text("INSERT INTO lake_head (one, snapshot) VALUES (1, 0) ON CONFLICT DO NOTHING")
+    connection.execute(first)  # two processes may publish the first one at once
+    connection.execute(lake_head.update().values(snapshot=lake_head.c.snapshot + 1))
     return current_snapshot(connection)
 
 

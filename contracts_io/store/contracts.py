@@ -1,90 +1,66 @@
-"""Contracts in the books: imported, decided on, and read back as they were approved.
+"""Contracts in the books: imported, decided on, renewed, and read back as they were approved.
 
-``contract_version``: contract_id · version (1, 2, ...) · state · document (canonical JSON) · content_hash (SHA-256 of it) ·
-submitted_by, submitted_at · decided_by, decided_at, reason (null while it waits) · retroactive (submitted for a closed
-month) · warnings (JSON list: what was odd in it at submission). Instants are UTC text (``2026-10-20T02:19:53.172230Z``),
-which sorts as it runs. A version's document never changes;
-its state changes once. Every change and its audit record are one transaction.
+The tables are in ``contract_tables``, what is asked of them in ``contract_queries``. A version's document never changes; its
+state changes once. Every change and its audit record are one transaction, and writers come one after the other: of two who
+decide at once the first has it, the second is told so.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from contracts_io.admission import Candidate, ImportRefusedError, refusals
+from contracts_io.admission import Agreed, Candidate, ImportRefusedError, claims_of, refusals
+from contracts_io.bulk import many_objects
 from contracts_io.calendar import format_instant
-from contracts_io.contract import (
-    Contract,
-    ContractDocumentError,
-    canonical_json,
-    check_against_others,
-    content_hash,
-    parse_document,
+from contracts_io.contract import Contract, ContractDocumentError, content_hash
+from contracts_io.errors import ContractError
+from contracts_io.lifecycle import (
+    NO_LIMITS,
+    Action,
+    Approval,
+    ApprovalLimits,
+    ApprovedVersion,
+    State,
+    StoredVersion,
+    advance,
+    after_approval,
+    approved_of,
+    check_content,
+    notice_reason,
+    person,
+    rejection_reason,
 )
-from contracts_io.errors import BooksError, ContractError
-from contracts_io.lifecycle import Action, ApprovedVersion, State, StoredVersion, advance, in_force, person, rejection_reason
-from contracts_io.store import audit
-from contracts_io.store.base import metadata, reading, writing
-
-contract_version = sa.Table(
-    "contract_version",
-    metadata,
-    sa.Column("contract_id", sa.Text, primary_key=True),
-    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("document", sa.Text, nullable=False),
-    sa.Column("content_hash", sa.Text, nullable=False),
-    sa.Column("submitted_by", sa.Text, nullable=False),
-    sa.Column("submitted_at", sa.Text, nullable=False),
-    sa.Column("decided_by", sa.Text),
-    sa.Column("decided_at", sa.Text),
-    sa.Column("reason", sa.Text),
-    sa.Column("retroactive", sa.Boolean, nullable=False),
-    sa.Column("warnings", sa.JSON, nullable=False),
-)
+from contracts_io.store import audit, contract_changes, contract_queries, contract_renewals
+from contracts_io.store.base import reading, writing
+from contracts_io.store.contract_changes import Decision
+from contracts_io.store.contract_queries import Documents, Notice, Summary
+from contracts_io.store.contract_renewals import Renewals
 
 
 class Imported(NamedTuple):
-    """What an import made of a document; ``unchanged``: the books held it already as this version, nothing was written."""
+    """What an import made of a document; ``unchanged``: the books held it already as this version, nothing was written.
+
+    ``warnings``: what was odd in it when it was submitted.
+    """
 
     contract_id: str
     version: int
     state: State
     content_hash: str
     unchanged: bool = False
+    warnings: tuple[str, ...] = ()
 
 
-class Decision(NamedTuple):
-    """A version that was approved or rejected just now."""
+class ToApprove(NamedTuple):
+    """A version to approve, and the hash (or its first 12 digits at least) of the content that the approver saw."""
 
     contract_id: str
     version: int
-    state: State
     content_hash: str
-    decided_by: str
-    decided_at: datetime
-
-
-class Summary(NamedTuple):
-    """A contract in the list: ``state`` and dates are of its latest version; ``version_in_force`` None: none on that day."""
-
-    contract_id: str
-    side: str
-    party_id: str
-    party_name: str
-    currency: str
-    timezone: str
-    state: State
-    version: int
-    version_in_force: int | None
-    starts_on: date
-    ends_on: date | None
 
 
 class ContractStore:
@@ -92,7 +68,7 @@ class ContractStore:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._parsed: dict[str, Contract] = {}
+        self._documents = Documents()
 
     def import_documents(
         self,
@@ -114,201 +90,201 @@ class ContractStore:
         ``retroactive``, is of a contract with a version that waits, or of one that another document is of.
         """
         by = person(by)
-        with writing(self._engine) as connection:
+        with many_objects(), writing(self._engine) as connection:
             audit.lock(connection)
-            stored = self._stored(connection)
-            results: list[Imported | None] = []
-            candidates = []
-            for name, contract in documents:
-                digest = content_hash(contract)
-                known = _same_content(stored.get(contract.contract_id, ()), digest)
-                results.append(known)
-                if known is None:
-                    version = len(stored.get(contract.contract_id, ())) + 1
-                    candidates.append(Candidate(name, contract, version, digest))
-            refused = refusals(candidates, stored, at, None if retroactive else closed_through)
-            if refused:
-                raise ImportRefusedError(refused)
-            self._submit(connection, candidates, by, at, retroactive, warnings or {})
-        submitted = (Imported(c.contract.contract_id, c.version, State.SUBMITTED, c.content_hash) for c in candidates)
+            stored = self._with_rivals(connection, [contract for _, contract in documents])
+            all_candidates = [_candidate(name, contract, stored) for name, contract in documents]
+            results = [_same_content(stored.get(c.contract.contract_id, ()), c.content_hash) for c in all_candidates]
+            candidates = [c for c, known in zip(all_candidates, results, strict=True) if known is None]
+            _raise_if_refused(candidates, stored, at, None if retroactive else closed_through)
+            odd = warnings or {}
+            contract_changes.record_submissions(connection, candidates, by, at, retroactive, odd)
+        submitted = (
+            Imported(
+                candidate.contract.contract_id,
+                candidate.version,
+                State.SUBMITTED,
+                candidate.content_hash,
+                warnings=tuple(odd.get(candidate.contract.contract_id, ())),
+            )
+            for candidate in candidates
+        )
         return [result or next(submitted) for result in results]
 
-    def approve(self, contract_id: str, version: int | None = None, *, by: str, at: datetime) -> Decision:
-        """Approve a version, None: the one that waits; it is in force by its dates from ``at`` on.
+    def check(self, documents: Sequence[tuple[str, Contract]], *, at: datetime) -> None:
+        """ImportRefusedError where an import of these (name, contract) at ``at`` would be refused; closed months do not count."""
+        with reading(self._engine) as connection:
+            stored = self._with_rivals(connection, [contract for _, contract in documents])
+        _raise_if_refused([_candidate(name, contract, stored) for name, contract in documents], stored, at, None)
 
-        ContractError where it does not wait, where ``by`` submitted it, or where another contract that was approved
-        meanwhile claims the same.
+    def approve(
+        self,
+        contract_id: str,
+        version: int,
+        *,
+        by: str,
+        at: datetime,
+        content_hash: str,
+        limits: ApprovalLimits = NO_LIMITS,
+    ) -> Decision:
+        """Approve a version with this content; where no second approval is needed, it is in force by its dates from then on.
+
+        ContractError where it does not wait (with who decided, and when), where its content is another, where ``by``
+        submitted it or approved it already, or where another contract that was approved meanwhile claims the same.
         """
-        return self._decide(Action.APPROVE, contract_id, version, by=by, at=at, reason=None)
+        return self.approve_all([ToApprove(contract_id, version, content_hash)], by=by, at=at, limits=limits)[0]
+
+    def approve_all(
+        self, versions: Sequence[ToApprove], *, by: str, at: datetime, limits: ApprovalLimits = NO_LIMITS
+    ) -> list[Decision]:
+        """The same for many versions, one after the other in one transaction: all of them, or none."""
+        by, versions = person(by), list(dict.fromkeys(versions))
+        decisions = []
+        with many_objects(), writing(self._engine) as connection:
+            audit.lock(connection)
+            stored = contract_queries.versions_of_all(connection, self._documents, {v.contract_id for v in versions})
+            chosen = [self._choose(connection, stored, contract_id, version) for contract_id, version, _ in versions]
+            stored = self._with_rivals(connection, [version.contract for version in chosen], stored)
+            agreed = Agreed({contract_id: approved_of(versions) for contract_id, versions in stored.items()})
+            for waiting, (contract_id, version, seen) in zip(chosen, versions, strict=True):
+                where = f"contract {contract_id} version {version}"
+                state = after_approval(waiting, by=by, limits=limits, where=where)
+                check_content(seen, waiting.content_hash, where=where)
+                now_approved = ApprovedVersion(waiting.contract, version, at)
+                if problems := agreed.problems(contract_id, now_approved):
+                    raise ContractDocumentError(problems, name=where)
+                if state is State.APPROVED:
+                    agreed.add(now_approved)
+                decisions.append(Decision(contract_id, version, state, waiting.content_hash, by, at))
+            contract_changes.record_approvals(connection, decisions, by, at)
+        return decisions
 
     def reject(self, contract_id: str, version: int | None = None, *, by: str, at: datetime, reason: str) -> Decision:
-        """Reject a version, None: the one that waits; it stays rejected. ContractError where it does not wait."""
-        return self._decide(Action.REJECT, contract_id, version, by=by, at=at, reason=rejection_reason(reason))
+        """Reject a version, None: the one that waits; it stays rejected.
+
+        ContractError where it does not wait, with who decided, and when.
+        """
+        by, reason = person(by), rejection_reason(reason)
+        with writing(self._engine) as connection:
+            audit.lock(connection)
+            stored = contract_queries.versions_of_all(connection, self._documents, [contract_id])
+            chosen = self._choose(connection, stored, contract_id, version)
+            where = f"contract {contract_id} version {chosen.version}"
+            decided = Approval(chosen.decided_by, chosen.decided_at) if chosen.decided_by and chosen.decided_at else None
+            state = advance(
+                chosen.state, Action.REJECT, by=by, submitted_by=chosen.submitted_by, where=where, decided=decided
+            )
+            decision = Decision(contract_id, chosen.version, state, chosen.content_hash, by, at)
+            contract_changes.record_rejection(connection, decision, reason)
+        return decision
+
+    def give_notice(
+        self, contract_id: str, *, by: str, at: datetime, received_on: date, reason: str | None = None
+    ) -> Notice:
+        """Put on record that the contract is not renewed at its end.
+
+        ContractError where it does not renew by itself, where a notice for that end is on record, and where the renewal was
+        made before the notice was received: then it takes a termination.
+        """
+        by, reason = person(by), notice_reason(reason) if reason is not None else None
+        with writing(self._engine) as connection:
+            audit.lock(connection)
+            versions = contract_queries.versions_of(connection, self._documents, contract_id)
+            current = contract_renewals.renewable(versions, received_on)
+            ends_on = current.contract.ends_on
+            assert ends_on is not None
+            notice = Notice(contract_id, ends_on, received_on, by, at, reason)
+            there = contract_queries.notices_of(connection, [contract_id]).get((contract_id, ends_on))
+            if there:
+                raise ContractError(
+                    f"a notice for the end on {ends_on} is on record already: {there.recorded_by} recorded it at "
+                    f"{format_instant(there.recorded_at)}",
+                    where=f"contract {contract_id}",
+                    remedy="nothing is left to do: the contract is not renewed",
+                )
+            contract_changes.record_notice(connection, notice, current)
+        return notice
+
+    def renew(self, *, day: date, at: datetime, closed_through: date | None = None) -> Renewals:
+        """Renew the contracts that are due on or before ``day``, approved at ``at`` by adledger itself.
+
+        One that is behind is renewed as often as it takes. Refused, each by itself: where another contract (those that wait
+        count as approved) claims the same after the old end, where a version waits for a decision, and where the renewal
+        would take effect on a day up to ``closed_through``, through which the books are closed. Again: nothing.
+        """
+        with reading(self._engine) as connection:
+            if not contract_queries.due_for_renewal(connection, day):
+                return Renewals([], [])
+        with many_objects(), writing(self._engine) as connection:
+            audit.lock(connection)
+            due = contract_queries.due_for_renewal(connection, day)
+            own = contract_queries.versions_of_all(connection, self._documents, due)
+            latest = [approved_of(versions)[-1].contract for versions in own.values()]
+            stored = self._with_rivals(connection, latest, own)
+            notices = contract_queries.notices_of(connection, due)
+            renewals, refused = contract_renewals.renewals(due, stored, notices, day, at, closed_through)
+            contract_changes.record_renewals(connection, renewals, at)
+        return Renewals([renewal.summary for renewal in renewals], refused)
 
     def versions(self, contract_id: str) -> list[StoredVersion]:
         """All versions of a contract, ascending; ContractError naming the closest id where there is no such contract."""
         with reading(self._engine) as connection:
-            return self._versions(connection, contract_id)
+            return contract_queries.versions_of(connection, self._documents, contract_id)
+
+    def notices(self, contract_id: str) -> list[Notice]:
+        """The notices of non-renewal of a contract, by the end that they are for."""
+        with reading(self._engine) as connection:
+            return list(contract_queries.notices_of(connection, [contract_id]).values())
 
     def list_contracts(self, *, on: date) -> list[Summary]:
         """All contracts by id; ``on`` is the local day that ``version_in_force`` is told for."""
         with reading(self._engine) as connection:
-            stored = self._stored(connection)
-        return [_summary(versions, on) for _, versions in sorted(stored.items())]
+            return contract_queries.summaries(connection, on)
 
-    def approved(self, known_at: datetime | None = None) -> dict[str, list[ApprovedVersion]]:
-        """The approved versions of every contract that has one, ascending; ``known_at``: only those approved by then."""
-        is_approved = contract_version.c.state == State.APPROVED.value
-        if known_at is not None:
-            is_approved &= contract_version.c.decided_at <= format_instant(known_at)
+    def approved(
+        self, known_at: datetime | None = None, first: date | None = None, last: date | None = None
+    ) -> dict[str, list[ApprovedVersion]]:
+        """The approved versions of every contract that has one, ascending, contracts by id.
+
+        ``known_at``: only those approved by then. ``first``, ``last``: only those that are in force on one of these local
+        days, both inclusive (None: no bound); on these days ``lifecycle.in_force`` says of them what it says of all
+        versions, on others it may not.
+        """
         with reading(self._engine) as connection:
-            stored = self._stored(connection, is_approved)
-        return {contract_id: _approved(stored[contract_id]) for contract_id in sorted(stored)}
+            return contract_queries.approved(connection, self._documents, known_at, first, last)
 
-    def _decide(
-        self, action: Action, contract_id: str, version: int | None, *, by: str, at: datetime, reason: str | None
-    ) -> Decision:
-        by = person(by)
-        with writing(self._engine) as connection:
-            audit.lock(connection)
-            chosen = _choose(self._versions(connection, contract_id), version)
-            where = f"contract {contract_id} version {chosen.version}"
-            state = advance(chosen.state, action, by=by, submitted_by=chosen.submitted_by, where=where)
-            if action is Action.APPROVE:
-                self._check_against_approved(connection, chosen, at, where)
-            decision = Decision(contract_id, chosen.version, state, chosen.content_hash, by, at)
-            _record_decision(connection, decision, action, reason)
-        return decision
-
-    def _check_against_approved(self, connection: sa.Connection, chosen: StoredVersion, at: datetime, where: str) -> None:
-        stored = self._stored(connection, contract_version.c.state == State.APPROVED.value)
-        approved = {contract_id: _approved(versions) for contract_id, versions in stored.items()}
-        contract_id = chosen.contract.contract_id
-        own = [*approved.pop(contract_id, []), ApprovedVersion(chosen.contract, chosen.version, at)]
-        others = [stretch for versions in approved.values() for stretch in in_force(versions)]
-        if problems := check_against_others(in_force(own), others):
-            raise ContractDocumentError(problems, name=where)
-
-    def _submit(
+    def _with_rivals(
         self,
         connection: sa.Connection,
-        candidates: Sequence[Candidate],
-        by: str,
-        at: datetime,
-        retroactive: bool,
-        warnings: Mapping[str, Sequence[str]],
-    ) -> None:
-        if not candidates:
-            return
-        rows = [
-            {
-                "contract_id": contract.contract_id,
-                "version": version,
-                "state": advance(State.DRAFT, Action.SUBMIT, by=by, submitted_by=by, where=name).value,
-                "document": canonical_json(contract),
-                "content_hash": digest,
-                "submitted_by": by,
-                "submitted_at": format_instant(at),
-                "retroactive": retroactive,
-                "warnings": list(warnings.get(contract.contract_id, ())),
-            }
-            for name, contract, version, digest in candidates
-        ]
-        connection.execute(contract_version.insert(), rows)
-        reason = audit.RETROACTIVE if retroactive else None
-        changes = [
-            audit.Change(Action.SUBMIT.value, contract.contract_id, version, digest, reason)
-            for _, contract, version, digest in candidates
-        ]
-        audit.append(connection, changes, instant=at, actor=by)
-
-    def _versions(self, connection: sa.Connection, contract_id: str) -> list[StoredVersion]:
-        stored = self._stored(connection, contract_version.c.contract_id == contract_id)
-        if contract_id in stored:
-            return stored[contract_id]
-        ids = connection.scalars(sa.select(contract_version.c.contract_id).distinct()).all()
-        closest = difflib.get_close_matches(contract_id, ids, n=1, cutoff=0.4)
-        remedy = f"did you mean {closest[0]}?" if closest else "see `adledger contract list`, or import its document"
-        raise ContractError(f"there is no contract {contract_id}", remedy=remedy)
-
-    def _stored(
-        self, connection: sa.Connection, condition: sa.ColumnElement[bool] | None = None
+        contracts: Sequence[Contract],
+        known: Mapping[str, list[StoredVersion]] | None = None,
     ) -> dict[str, list[StoredVersion]]:
-        query = sa.select(contract_version).order_by(contract_version.c.contract_id, contract_version.c.version)
-        stored: dict[str, list[StoredVersion]] = defaultdict(list)
-        for row in connection.execute(query if condition is None else query.where(condition)).mappings():
-            stored[row["contract_id"]].append(self._version(dict(row)))
-        return dict(stored)
+        """All versions of these contracts that are stored, and of those that share a claim with one; ``known`` is read."""
+        claims = {claim for contract in contracts for claim in claims_of(contract)}
+        ids = {contract.contract_id for contract in contracts} | contract_queries.rivals_of(connection, claims)
+        known = known or {}
+        return {**known, **contract_queries.versions_of_all(connection, self._documents, ids - known.keys())}
 
-    def _version(self, row: Mapping[str, Any]) -> StoredVersion:
-        return StoredVersion(
-            contract=self._contract(row),
-            version=row["version"],
-            state=State(row["state"]),
-            content_hash=row["content_hash"],
-            submitted_by=row["submitted_by"],
-            submitted_at=datetime.fromisoformat(row["submitted_at"]),
-            decided_by=row["decided_by"],
-            decided_at=datetime.fromisoformat(row["decided_at"]) if row["decided_at"] else None,
-            reason=row["reason"],
-            retroactive=row["retroactive"],
-            warnings=tuple(row["warnings"]),
-        )
-
-    def _contract(self, row: Mapping[str, Any]) -> Contract:
-        text = row["document"]
-        if text not in self._parsed:
-            try:
-                self._parsed[text] = parse_document(text, name="document.json")
-            except ContractError as error:
-                where = f"contract {row['contract_id']} version {row['version']}"
-                what = "the stored document cannot be read any more"
-                raise BooksError(what, where=where, remedy="run adledger audit verify: it says what was changed") from error
-        return self._parsed[text]
+    def _choose(
+        self,
+        connection: sa.Connection,
+        stored: Mapping[str, Sequence[StoredVersion]],
+        contract_id: str,
+        version: int | None,
+    ) -> StoredVersion:
+        versions = stored.get(contract_id) or contract_queries.versions_of(connection, self._documents, contract_id)
+        return choose(versions, version)
 
 
-def _same_content(versions: Sequence[StoredVersion], digest: str) -> Imported | None:
-    standing = [stored for stored in versions if stored.state is not State.REJECTED]
-    if not standing or standing[-1].content_hash != digest:
-        return None
-    latest = standing[-1]
-    return Imported(latest.contract.contract_id, latest.version, latest.state, digest, unchanged=True)
-
-
-def _approved(versions: Iterable[StoredVersion]) -> list[ApprovedVersion]:
-    return [
-        ApprovedVersion(stored.contract, stored.version, stored.decided_at)
-        for stored in versions
-        if stored.state is State.APPROVED and stored.decided_at is not None
-    ]
-
-
-def _summary(versions: Sequence[StoredVersion], on: date) -> Summary:
-    latest = versions[-1]
-    contract = latest.contract
-    ruling = (s.version for s in in_force(_approved(versions)) if s.first <= on and (s.last is None or on <= s.last))
-    return Summary(
-        contract_id=contract.contract_id,
-        side=contract.side,
-        party_id=contract.party.id,
-        party_name=contract.party.name,
-        currency=contract.currency,
-        timezone=contract.timezone,
-        state=latest.state,
-        version=latest.version,
-        version_in_force=next(ruling, None),
-        starts_on=contract.starts_on,
-        ends_on=contract.ends_on,
-    )
-
-
-def _choose(versions: Sequence[StoredVersion], version: int | None) -> StoredVersion:
+def choose(versions: Sequence[StoredVersion], version: int | None) -> StoredVersion:
+    """A version of a contract, None: the one that waits; ContractError where there is none, with who decided last."""
     contract_id = versions[0].contract.contract_id
     if version is None:
         waiting = next((stored for stored in versions if stored.state is State.SUBMITTED), None)
         if waiting is None:
             latest = versions[-1]
-            what = f"no version waits for a decision: the latest, {latest.version}, is {latest.state}"
+            since = f" by {latest.decided_by} at {format_instant(latest.decided_at)}" if latest.decided_at else ""
+            what = f"no version waits for a decision: the latest, {latest.version}, is {latest.state}{since}"
             raise ContractError(what, where=f"contract {contract_id}", remedy="import a document to submit the next version")
         return waiting
     chosen = next((stored for stored in versions if stored.version == version), None)
@@ -318,17 +294,23 @@ def _choose(versions: Sequence[StoredVersion], version: int | None) -> StoredVer
     return chosen
 
 
-def _record_decision(connection: sa.Connection, decision: Decision, action: Action, reason: str | None) -> None:
-    key = (contract_version.c.contract_id == decision.contract_id) & (contract_version.c.version == decision.version)
-    connection.execute(
-        contract_version.update()
-        .where(key)
-        .values(
-            state=decision.state.value,
-            decided_by=decision.decided_by,
-            decided_at=format_instant(decision.decided_at),
-            reason=reason,
-        )
-    )
-    change = audit.Change(action.value, decision.contract_id, decision.version, decision.content_hash, reason)
-    audit.append(connection, [change], instant=decision.decided_at, actor=decision.decided_by)
+def _candidate(name: str, contract: Contract, stored: Mapping[str, Sequence[StoredVersion]]) -> Candidate:
+    return Candidate(name, contract, len(stored.get(contract.contract_id, ())) + 1, content_hash(contract))
+
+
+def _raise_if_refused(
+    candidates: Sequence[Candidate],
+    stored: Mapping[str, Sequence[StoredVersion]],
+    at: datetime,
+    closed_through: date | None,
+) -> None:
+    if refused := refusals(candidates, stored, at, closed_through):
+        raise ImportRefusedError(refused)
+
+
+def _same_content(versions: Sequence[StoredVersion], digest: str) -> Imported | None:
+    standing = [stored for stored in versions if stored.state is not State.REJECTED]
+    if not standing or standing[-1].content_hash != digest:
+        return None
+    latest = standing[-1]
+    return Imported(latest.contract.contract_id, latest.version, latest.state, digest, True, latest.warnings)

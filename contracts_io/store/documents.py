@@ -1,269 +1,84 @@
-"""Issued documents, their journal and the closed months: written once, in one transaction, never changed.
+"""Issued documents, their journal and the closed months, as the books have them: written once, never changed.
 
-Amounts are integers of the currency's minor unit, signed; rates are plain decimal text. Numbers are gapless within series
-and year: they are taken from a counter row inside the transaction that inserts the document, so that a rollback gives them
-back. What does not belong here: what a document says (``pipelines.documents``, ``pipelines.journal``).
+What does not belong here: how they are issued (``issuing``), and what a document says (``pipelines``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from contracts_io.calendar import Month
 from contracts_io.errors import BooksError
-from contracts_io.store.base import metadata, reading, writing
-from contracts_io.store.catalogue import current_snapshot, lake_file
-
-
-def _text(name: str, length: int = 255, *, nullable: bool = False) -> sa.Column[str]:
-    return sa.Column(name, sa.String(length), nullable=nullable)
-
-
-def _whole(name: str, *, nullable: bool = False) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger, nullable=nullable)
-
-
-def _line_columns() -> list[sa.Column[Any]]:
-    return [
-        sa.Column("line", sa.Integer, primary_key=True, autoincrement=False),
-        _text("kind"),
-        _text("contract_id"),
-        _text("term_id", nullable=True),
-        sa.Column("version", sa.Integer, nullable=True),
-        _text("description", 1000),
-        _whole("quantity", nullable=True),
-        _text("rate", 40, nullable=True),
-        _whole("amount_minor"),
-    ]
-
-
-number_series = sa.Table(
-    "number_series",
-    metadata,
-    sa.Column("series", sa.String(8), primary_key=True),
-    sa.Column("year", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("last", sa.Integer, nullable=False),
+from contracts_io.store.base import reading, writing
+from contracts_io.store.document_tables import (
+    Invoice,
+    JournalLine,
+    Line,
+    Payout,
+    invoice,
+    invoice_line,
+    journal_line,
+    month_adjustment,
+    month_close,
+    number_series,
+    payout,
+    payout_line,
+    prepared_close,
 )
-month_close = sa.Table(
-    "month_close",
-    metadata,
-    sa.Column("month", sa.String(7), primary_key=True),
-    sa.Column("closed_on", sa.Date, nullable=False),
-    _whole("snapshot"),
-)
-invoice = sa.Table(
-    "invoice",
-    metadata,
-    sa.Column("number", sa.String(30), primary_key=True),
-    _text("kind"),
-    _text("contract_id"),
-    sa.Column("version", sa.Integer, nullable=False),
-    _text("party_id"),
-    sa.Column("month", sa.String(7), nullable=False),
-    _text("currency", 3),
-    sa.Column("issued_on", sa.Date, nullable=False),
-    sa.Column("due_on", sa.Date, nullable=False),
-    _whole("net_minor"),
-    _whole("tax_minor"),
-    _whole("total_minor"),
-    _text("adjusts", 30, nullable=True),
-)
-invoice_line = sa.Table(
-    "invoice_line",
-    metadata,
-    sa.Column("number", sa.ForeignKey("invoice.number"), primary_key=True),
-    *_line_columns(),
-)
-payout = sa.Table(
-    "payout",
-    metadata,
-    sa.Column("number", sa.String(30), primary_key=True),
-    _text("partner_id"),
-    _text("contract_id"),
-    sa.Column("month", sa.String(7), nullable=False),
-    _text("currency", 3),
-    sa.Column("issued_on", sa.Date, nullable=False),
-    _whole("earnings_minor"),
-    _whole("withholding_minor"),
-    _whole("brought_forward_minor"),
-    _whole("payable_minor"),
-    _whole("carried_forward_minor"),
-    sa.UniqueConstraint("contract_id", "month"),
-)
-payout_line = sa.Table(
-    "payout_line",
-    metadata,
-    sa.Column("number", sa.ForeignKey("payout.number"), primary_key=True),
-    *_line_columns(),
-    _text("advertiser_contract_id", nullable=True),
-)
-journal_line = sa.Table(
-    "journal_line",
-    metadata,
-    sa.Column("entry", sa.String(40), primary_key=True),
-    sa.Column("line", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("posted_on", sa.Date, nullable=False),
-    _text("document", 30),
-    _text("account"),
-    _text("party_id"),
-    sa.Column("month", sa.String(7), nullable=False),
-    _text("currency", 3),
-    _whole("debit_minor"),
-    _whole("credit_minor"),
-)
-# At most one invoice of a contract and month: the business key that a second close would break.
-sa.Index(
-    "uq_invoice_of_month",
-    invoice.c.contract_id,
-    invoice.c.month,
-    unique=True,
-    sqlite_where=invoice.c.kind == "invoice",
-    postgresql_where=invoice.c.kind == "invoice",
-)
+from contracts_io.store.issuing import Issuing, balances_before, last_issued_on, number_text, series_of
 
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a document; ``advertiser_contract_id`` stands on partner lines only."""
-
-    line: int
-    kind: str
-    contract_id: str
-    term_id: str | None
-    version: int | None
-    description: str
-    quantity: int | None
-    rate: str | None
-    amount_minor: int
-    advertiser_contract_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Invoice:
-    """An invoice, credit note or debit note; the dates are None on a draft, which the books do not take."""
-
-    number: str
-    kind: str
-    contract_id: str
-    version: int
-    party_id: str
-    month: str
-    currency: str
-    issued_on: date | None
-    due_on: date | None
-    net_minor: int
-    tax_minor: int
-    total_minor: int
-    adjusts: str | None
-
-
-@dataclass(frozen=True)
-class Payout:
-    """A payout statement; the date is None on a draft, which the books do not take."""
-
-    number: str
-    partner_id: str
-    contract_id: str
-    month: str
-    currency: str
-    issued_on: date | None
-    earnings_minor: int
-    withholding_minor: int
-    brought_forward_minor: int
-    payable_minor: int
-    carried_forward_minor: int
-
-
-@dataclass(frozen=True)
-class JournalLine:
-    """One posting of a balanced entry."""
-
-    entry: str
-    line: int
-    posted_on: date | None
-    document: str
-    account: str
-    party_id: str
-    month: str
-    currency: str
-    debit_minor: int
-    credit_minor: int
+_Record = TypeVar("_Record")
 
 
 @dataclass(frozen=True)
 class Closed:
-    """A closed month; ``snapshot`` pins the warehouse files that its documents were made from."""
+    """A closed month; ``snapshot`` pins the warehouse files that its documents were made from, ``known_at`` the contracts."""
 
     month: Month
     closed_on: date
     snapshot: int
+    known_at: str
 
 
-class Closing:
-    """A close under way: everything done through it is kept together, or nothing is."""
+@dataclass(frozen=True)
+class Adjusted:
+    """An adjustment of a closed month that issued notes, and what these went by."""
 
-    def __init__(self, connection: sa.Connection, month: Month) -> None:
-        self._connection = connection
-        self._month = month
+    month: Month
+    sequence: int
+    snapshot: int
+    known_at: str
 
-    def latest_issue(self) -> date | None:
-        """The latest day on which a month was closed; issue dates never decrease."""
-        latest: date | None = self._connection.scalar(sa.select(sa.func.max(month_close.c.closed_on)))
-        return latest
 
-    def live_content(self, table: str) -> str | None:
-        """The content hash of the month's live partition of a warehouse table, as this transaction sees it."""
-        return self._connection.scalar(
-            sa.select(lake_file.c.sha256).where(
-                lake_file.c.table_name == table,
-                lake_file.c.partition == str(self._month),
-                lake_file.c.removed.is_(None),
-            )
-        )
+@dataclass(frozen=True)
+class PreparedClose:
+    """The documents of a month as one person prepared them, for another to approve.
 
-    def next_number(self, series: str, year: int) -> str:
-        """The next number of a series, ``INV-2026-000001``; gapless, because it goes back if the close fails."""
-        here = (number_series.c.series == series) & (number_series.c.year == year)
-        if not self._connection.execute(number_series.update().where(here).values(last=number_series.c.last + 1)).rowcount:
-            self._connection.execute(number_series.insert().values(series=series, year=year, last=1))
-        last = self._connection.scalar(sa.select(number_series.c.last).where(here))
-        return f"{series}-{year:04}-{last:06}"
+    ``documents``: number, contract, currency, amount in minor units and content hash of each; ``content_hash`` is over all.
+    """
 
-    def balances(self) -> dict[str, int]:
-        """What each partner contract carries into the month, in minor units, where it is not zero."""
-        return _balances(self._connection, self._month)
+    month: Month
+    issued_on: date
+    prepared_by: str
+    prepared_at: str
+    content_hash: str
+    documents: Sequence[Sequence[Any]]
 
-    def add_invoice(self, document: Invoice, lines: Sequence[Line]) -> None:
-        """Issue an invoice with its lines."""
-        self._connection.execute(invoice.insert().values(**_row(document)))
-        for line in lines:
-            values = _row(line)
-            del values["advertiser_contract_id"]
-            self._connection.execute(invoice_line.insert().values(number=document.number, **values))
 
-    def add_payout(self, document: Payout, lines: Sequence[Line]) -> None:
-        """Issue a payout statement with its lines."""
-        self._connection.execute(payout.insert().values(**_row(document)))
-        for line in lines:
-            self._connection.execute(payout_line.insert().values(number=document.number, **_row(line)))
+@dataclass(frozen=True)
+class Chained:
+    """An issued document with its lines, its hash, and the hash of the one before it in its series, as they are stored."""
 
-    def add_journal(self, lines: Sequence[JournalLine]) -> None:
-        """Post an entry; it must balance in its currency."""
-        if sum(line.debit_minor - line.credit_minor for line in lines):
-            raise ValueError(f"an entry that does not balance: {lines}")
-        for line in lines:
-            self._connection.execute(journal_line.insert().values(**_row(line)))
-
-    def close_month(self, on: date) -> None:
-        """Mark the month closed, pinning the warehouse as this transaction sees it."""
-        snapshot = current_snapshot(self._connection)
-        self._connection.execute(month_close.insert().values(month=str(self._month), closed_on=on, snapshot=snapshot))
+    document: Invoice | Payout
+    lines: list[Line]
+    content_hash: str
+    previous_hash: str | None
 
 
 class Books:
@@ -273,20 +88,85 @@ class Books:
         self._engine = engine
 
     @contextmanager
-    def closing(self, month: Month) -> Iterator[Closing]:
+    def closing(self, month: Month) -> Iterator[Issuing]:
         """One transaction in which a month is issued and closed; BooksError where it is closed already."""
         with writing(self._engine) as connection:
-            closed = connection.execute(sa.select(month_close).where(month_close.c.month == str(month))).first()
-            if closed is not None:
-                raise already_closed(month, closed.closed_on)
-            yield Closing(connection, month)
+            self._require_open(connection, month)
+            yield Issuing(connection, month)
+
+    @contextmanager
+    def adjusting(self, month: Month) -> Iterator[Issuing]:
+        """One transaction in which a closed month is adjusted; BooksError where it is open."""
+        with writing(self._engine) as connection:
+            if connection.execute(sa.select(month_close).where(month_close.c.month == str(month))).first() is None:
+                raise still_open(month)
+            yield Issuing(connection, month)
+
+    def adjustments_of(self, month: Month) -> list[Line]:
+        """The lines of later statements that adjust the payouts of a closed month."""
+        query = sa.select(payout_line).where(payout_line.c.adjusts_month == str(month))
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(payout_line.c.number, payout_line.c.line)).mappings()
+            return [_record(Line, row) for row in rows]
 
     def closed_months(self) -> dict[Month, Closed]:
         """The closed months, ascending."""
         with reading(self._engine) as connection:
             rows = connection.execute(sa.select(month_close).order_by(month_close.c.month)).all()
-        months = [Closed(Month.parse(row.month), row.closed_on, row.snapshot) for row in rows]
+        months = [Closed(Month.parse(row.month), row.closed_on, row.snapshot, row.known_at) for row in rows]
         return {closed.month: closed for closed in months}
+
+    def adjusted(self) -> list[Adjusted]:
+        """Every adjustment that issued notes, by month, the latest of a month last."""
+        order = (month_adjustment.c.month, month_adjustment.c.sequence)
+        with reading(self._engine) as connection:
+            rows = connection.execute(sa.select(month_adjustment).order_by(*order)).all()
+        return [Adjusted(Month.parse(row.month), row.sequence, row.snapshot, row.known_at) for row in rows]
+
+    def pinned(self) -> set[int]:
+        """The snapshots whose warehouse files stay: what issued documents were made from."""
+        return {closed.snapshot for closed in self.closed_months().values()} | {done.snapshot for done in self.adjusted()}
+
+    def prepare(self, prepared: PreparedClose) -> None:
+        """Keep a prepared close beside those before it; the last one counts. BooksError where the month is closed."""
+        with writing(self._engine) as connection:
+            self._require_open(connection, prepared.month)
+            here = prepared_close.c.month == str(prepared.month)
+            last = connection.scalar(sa.select(sa.func.max(prepared_close.c.sequence)).where(here)) or 0
+            values = {field.name: getattr(prepared, field.name) for field in fields(prepared)}
+            values |= {"month": str(prepared.month), "documents": [list(row) for row in prepared.documents]}
+            connection.execute(prepared_close.insert().values(sequence=last + 1, **values))
+
+    def prepared(self, month: Month) -> PreparedClose | None:
+        """The last prepared close of a month."""
+        query = sa.select(prepared_close).where(prepared_close.c.month == str(month))
+        with reading(self._engine) as connection:
+            row = connection.execute(query.order_by(prepared_close.c.sequence.desc()).limit(1)).mappings().first()
+        return None if row is None else _record(PreparedClose, {**row, "month": month})
+
+    def last_issued_on(self) -> date | None:
+        """The latest date of issue of any document or close."""
+        with reading(self._engine) as connection:
+            return last_issued_on(connection)
+
+    def last_numbers(self) -> dict[str, int]:
+        """The last number taken of each series and year, by ``INV-2026-``."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(sa.select(number_series)).all()
+        return {series_of(number_text(row.series, row.year, 0)): row.last for row in rows}
+
+    def chains(self) -> list[Chained]:
+        """Every issued document, by number."""
+        return [
+            *self._chained(invoice, invoice_line, Invoice),
+            *self._chained(payout, payout_line, Payout),
+        ]
+
+    def entries(self) -> list[JournalLine]:
+        """Every posting, by entry and line."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(sa.select(journal_line).order_by(journal_line.c.entry, journal_line.c.line)).mappings()
+            return [JournalLine(**row) for row in rows]
 
     def invoices(self, month: Month) -> list[tuple[Invoice, list[Line]]]:
         """The month's invoices and notes with their lines, by number."""
@@ -299,7 +179,7 @@ class Books:
     def balances(self, month: Month) -> dict[str, int]:
         """What each partner contract carries into ``month``, in minor units, where it is not zero."""
         with reading(self._engine) as connection:
-            return _balances(connection, month)
+            return balances_before(connection, month)
 
     def journal(self, month: Month) -> list[JournalLine]:
         """The entries of the month's documents, by entry and line."""
@@ -310,10 +190,24 @@ class Books:
             ).mappings()
             return [JournalLine(**row) for row in rows]
 
+    @staticmethod
+    def _require_open(connection: sa.Connection, month: Month) -> None:
+        closed = connection.execute(sa.select(month_close).where(month_close.c.month == str(month))).first()
+        if closed is not None:
+            raise already_closed(month, closed.closed_on)
+
+    def _chained(self, table: sa.Table, lines: sa.Table, kind: type[Any]) -> list[Chained]:
+        with reading(self._engine) as connection:
+            rows = connection.execute(sa.select(table).order_by(table.c.number)).mappings().all()
+            of: dict[str, list[Line]] = {row["number"]: [] for row in rows}
+            for line in connection.execute(sa.select(lines).order_by(lines.c.number, lines.c.line)).mappings():
+                of[line["number"]].append(_record(Line, line))
+        return [Chained(_record(kind, row), of[row["number"]], row["content_hash"], row["previous_hash"]) for row in rows]
+
     def _documents(self, month: Month, table: sa.Table, lines: sa.Table, kind: type[Any]) -> list[tuple[Any, list[Line]]]:
         with reading(self._engine) as connection:
             documents = [
-                kind(**row)
+                _record(kind, row)
                 for row in connection.execute(
                     sa.select(table).where(table.c.month == str(month)).order_by(table.c.number)
                 ).mappings()
@@ -326,28 +220,25 @@ class Books:
                 .order_by(lines.c.number, lines.c.line)
             ).mappings()
             for row in rows:
-                values = dict(row)
-                of[values.pop("number")].append(Line(**values))
+                of[row["number"]].append(_record(Line, row))
         return [(document, of[document.number]) for document in documents]
 
 
-def _balances(connection: sa.Connection, month: Month) -> dict[str, int]:
-    """The carried-forward amount of each partner contract's latest statement before ``month``."""
-    latest = (
-        sa.select(payout.c.contract_id, sa.func.max(payout.c.month).label("month"))
-        .where(payout.c.month < str(month))
-        .group_by(payout.c.contract_id)
-        .subquery()
-    )
-    query = sa.select(payout.c.contract_id, payout.c.carried_forward_minor).join(
-        latest, (payout.c.contract_id == latest.c.contract_id) & (payout.c.month == latest.c.month)
-    )
-    return {contract_id: amount for contract_id, amount in connection.execute(query) if amount}
+def _record(kind: type[_Record], row: Mapping[Any, Any]) -> _Record:
+    return kind(**{field.name: row[field.name] for field in fields(kind) if field.name in row})  # type: ignore[arg-type]
 
 
 def not_over(month: Month, on: date) -> BooksError:
     """The refusal to issue a month before it has ended."""
     return BooksError(f"{month} is not over on {on}", remedy=f"close it from {month.next.first} on")
+
+
+def still_open(month: Month) -> BooksError:
+    """The refusal to adjust a month that is not closed."""
+    return BooksError(
+        f"{month} is open: what changes in it is in its drafts",
+        remedy=f"close it with `adledger close {month}`; a closed month is adjusted",
+    )
 
 
 def already_closed(month: Month, on: date) -> BooksError:
@@ -356,7 +247,3 @@ def already_closed(month: Month, on: date) -> BooksError:
         f"{month} was closed on {on}; its documents are issued and stay as they are",
         remedy=f"see them with `adledger export {month} --to DIR`",
     )
-
-
-def _row(record: Any) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in fields(record)}

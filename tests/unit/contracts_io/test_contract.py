@@ -10,7 +10,7 @@ import pytest
 from contract_samples import ADVERTISER, LEFT_OUT, PARTNER, changed, parsed
 from pydantic import ValidationError
 
-from contracts_io.contract import Cpm, Lookback, canonical_json, content_hash, parse_document, term_days, unsupported
+from contracts_io.contract import Cpm, Lookback, canonical_json, content_hash, parse_document, term_days
 
 CASES = Path(__file__).parents[2] / "cases"
 DOCUMENTS = sorted(path for folder in ("contracts", "amendments") for path in CASES.glob(f"*/{folder}/*.json"))
@@ -229,49 +229,6 @@ def test_a_term_runs_within_its_contract(contract_dates: Any, term_dates: Any, d
     changes += [("terms.0.starts_on", term_dates[0]), ("terms.0.ends_on", term_dates[1])]
     contract = parsed(ADVERTISER, *changes)
     assert term_days(contract, contract.terms[0]) == days
-
-
-def test_a_plain_contract_is_supported_whole() -> None:
-    percent = {"type": "percent", "rate": "0.08", "minimum": "1.00", "maximum": "50.00"}
-    contract = parsed(
-        ADVERTISER,
-        ("attribution.click_over_view", False),
-        ("attribution.view_basis", "viewable"),
-        ("partner_overrides", [{"partner_id": "p", "excluded": True}]),
-        ("validation_days", 5),
-        ("eligibility.order_dedup_days", 30),
-        ("eligibility.new_customers_only", False),
-        ("terms.1.pricing.fee", percent),
-        ("agency_commission", "0"),
-        ("minimum_monthly", "0.00"),
-        ("tax", {"category": "Z", "rate": "0"}),
-        ("renewal", {"mode": "manual"}),
-    )
-    assert unsupported(contract) == []
-
-
-def test_every_field_that_is_not_rated_yet_is_named() -> None:
-    assert unsupported(parse_document(FULL, name="acme.yaml")) == [
-        "agency_commission",
-        "minimum_monthly",
-        "tax",
-        "renewal.mode",
-        "attribution.model",
-        "eligibility.new_customers_only",
-        "eligibility.countries",
-        "eligibility.minimum_order_value",
-        "eligibility.excluded_categories",
-        "eligibility.excluded_coupons",
-        "eligibility.repeat_household_days",
-        "eligibility.eligible_when",
-        "terms[0].pricing.tiers",
-        "terms[0].pricing.multipliers",
-        "terms[0].pricing.impression_cap",
-        "terms[0].pricing.budget",
-        "terms[1].pricing.monthly_cap",
-    ]
-    partner = parsed(PARTNER, ("minimum_payout", "50"), ("withholding", "0.1"))
-    assert unsupported(partner) == ["minimum_payout", "withholding", "terms[0].pricing.model"]
 
 
 def test_yaml_and_json_of_one_contract_are_one_contract() -> None:

@@ -15,6 +15,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl
     lambda text: bool(text.strip()) and "\ufffe" not in text and "\uffff" not in text
 )
 amounts = st.decimals(0, 999_999_999, places=6).map(lambda value: f"{value:f}")
+factors = st.decimals(0, 1000, places=6).map(lambda value: f"{value:f}")
 shares = st.decimals(0, 1, places=4).map(lambda value: f"{value:f}")
 days = st.dates(date(2026, 1, 1), date(2027, 12, 31))
 counts = st.integers(1, 10**6)
@@ -38,16 +39,16 @@ def tiers(step: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str
 
 lookbacks = mapping({}, {"view": durations, "click": durations}).filter(bool)
 multipliers = mapping(
-    {"device_type": st.dictionaries(texts, amounts, min_size=1, max_size=2)},
+    {"device_type": st.dictionaries(texts, factors, min_size=1, max_size=2)},
     {
-        "country": st.dictionaries(st.sampled_from(["US", "NO", "DE"]), amounts),
+        "country": st.dictionaries(st.sampled_from(["US", "NO", "DE"]), factors),
         "daypart": st.lists(
             mapping(
                 {
                     "days": st.lists(st.sampled_from(["mon", "sun"]), min_size=1, max_size=2),
                     "from": st.integers(0, 11),
                     "to": st.integers(12, 24),
-                    "factor": amounts,
+                    "factor": factors,
                 }
             ),
             max_size=2,
@@ -62,7 +63,7 @@ cpa_steps = mapping({"amount": amounts}, {"flat_fee": amounts}) | mapping({"rate
 pricings = st.one_of(
     mapping({"model": st.just("cpm"), "rate": amounts}, {**media, "multipliers": multipliers}),
     mapping({"model": st.just("cpm"), "tiers": tiers(mapping({"rate": amounts}, {"flat_fee": amounts}))}, media),
-    mapping({"model": st.just("dcpm")}, {**media, "markup": amounts}),
+    mapping({"model": st.just("dcpm")}, {**media, "markup": factors}),
     mapping({"model": st.just("cpa"), "event": texts, "fee": fees}, {"monthly_cap": counts}),
     mapping({"model": st.just("cpa"), "event": texts, "tiers": tiers(cpa_steps)}),
 )

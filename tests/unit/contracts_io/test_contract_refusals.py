@@ -259,7 +259,7 @@ def test_a_step_of_a_cpa_term_has_an_amount_or_a_share(step: dict[str, Any], pat
         ({"to": 25}, "to", "from 1 to 24"),
         ({"from": 22, "to": 6}, "to", "two dayparts"),
         ({"from": 6, "to": 6}, "to", "after from, which is 6"),
-        ({"factor": "-1"}, "factor", "not negative"),
+        ({"factor": "-1"}, "factor", "from 0 to 1,000"),
         ({"factor": None}, "factor", "a decimal in quotes"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from contracts_io.calendar import INSTANT
 from contracts_io.errors import WarehouseError
 from contracts_io.frames import FEED_NAMES, OUTCOMES, STATUSES, TABLES, Table
-from contracts_io.money import NANOS_TYPE
+from contracts_io.money import FACTOR_TYPE, NANOS_TYPE
 
 QUARTER = datetime(2026, 10, 5, 12, 15, tzinfo=UTC)
 
@@ -65,6 +65,9 @@ REFUSED: dict[str, list[tuple[dict[str, Any], str]]] = {
     "judged_impressions": [({"outcome": "free"}, "isin"), ({"impressions": 0}, "greater_than_or_equal_to")],
     "impression_outcomes": [({"outcome": "free"}, "isin"), ({"impressions": 0}, "greater_than_or_equal_to")],
     "accruals": [({"side": "house"}, "isin"), ({"kind": "gift"}, "isin"), ({"units": 0}, "greater_than_or_equal_to")],
+    "household_conversions": [({"household_id": ""}, "str_length")],
+    "flights": [({"impressions": -1}, "greater_than_or_equal_to")],
+    "action_units": [({"credit": 1_000_001}, "credit_within_whole"), ({"fee": Decimal(-1)}, "not_negative")],
     "missing_rates": [({"quote": "US"}, "str_length")],
     "draft_invoices": [({"currency": "US"}, "str_length"), ({"payment_terms_days": -1}, "greater_than_or_equal_to")],
     "draft_invoice_lines": [({"line": 0}, "greater_than_or_equal_to")],
@@ -178,6 +181,7 @@ def test_every_table_and_column_says_what_it_means(table: Table) -> None:
     assert {str(t) for t in table.polars_schema.values() if isinstance(t, pl.Decimal)} <= {
         str(NANOS_TYPE),
         str(pl.Decimal(38, 6)),
+        str(FACTOR_TYPE),
     }
     assert {t for t in table.polars_schema.values() if isinstance(t, pl.Datetime)} <= {INSTANT}
 

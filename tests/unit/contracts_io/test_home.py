@@ -58,6 +58,7 @@ def test_the_books_named_in_the_environment_go_before_those_of_the_settings(
 ) -> None:
     home = Home.create(tmp_path / "home")
     monkeypatch.setenv("ADLEDGER_DATABASE_URL", f"sqlite:///{tmp_path / 'other.db'}")
+    Home.create(home.root)
     assert Home.open(home.root).engine.url.database == str(tmp_path / "other.db")
     monkeypatch.delenv("ADLEDGER_DATABASE_URL")
     assert Home.open(home.root).engine.url.database == str(home.root / "books.db")
@@ -69,6 +70,16 @@ def test_books_that_cannot_be_opened_are_a_clear_error(tmp_path: Path) -> None:
     (home.root / "books.db").mkdir()
     with pytest.raises(BooksError, match="the books cannot be opened"):
         Home.open(home.root).books.closed_months()
+
+
+def test_books_that_are_gone_are_a_clear_error_and_are_not_made_by_looking(tmp_path: Path) -> None:
+    home = Home.create(tmp_path)
+    (home.root / "books.db").unlink()
+    with pytest.raises(BooksError) as refused:
+        Home.open(home.root).books.closed_months()
+    assert "there are no books here" in str(refused.value)
+    assert f"make them with `adledger init --home {tmp_path}`" in str(refused.value)
+    assert not (home.root / "books.db").exists()
 
 
 def test_delivered_days_are_those_with_a_folder_of_any_feed(tmp_path: Path) -> None:
@@ -118,7 +129,7 @@ def test_a_sweep_keeps_what_closed_months_were_made_from(tmp_path: Path) -> None
 
     before_close, at_close = publish(1), publish(2)
     with home.books.closing(Month(2026, 10)) as closing:
-        closing.close_month(date(2026, 11, 3))
+        closing.close_month(date(2026, 11, 3), known_at="1970-01-01T00:00:00.000000Z")
     after_close, live = publish(3), publish(4)
     home.sweep()
     left = {path.name for path in (tmp_path / "warehouse").rglob("*.parquet")}

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from contract_samples import ADVERTISER, parsed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,14 +12,17 @@ from contracts_io.contract import Contract, parse_document
 from contracts_io.errors import ContractError
 from contracts_io.lifecycle import (
     Action,
+    ApprovalLimits,
     ApprovedVersion,
     State,
     advance,
+    approvals_needed,
     in_force,
     person,
     rejection_reason,
     stretches_of,
 )
+from contracts_io.money import MICRO
 
 DAY_0 = date(2026, 10, 1)
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -203,3 +207,30 @@ def test_stretches_say_of_every_day_what_the_rule_says(history: list[ApprovedVer
         assert holding == ([] if ruling is None else [ruling])
     assert [s.first for s in found] == sorted({s.first for s in found})
     assert all(s.last is not None for s in found[:-1])
+
+
+@pytest.mark.parametrize(
+    ("limits", "needed"),
+    [
+        (ApprovalLimits(), 1),
+        (ApprovalLimits(minimum_monthly=5_000 * MICRO), 1),
+        (ApprovalLimits(minimum_monthly=5_000 * MICRO - 1), 2),
+        (ApprovalLimits(budget=150_000 * MICRO), 1),
+        (ApprovalLimits(budget=150_000 * MICRO - 1), 2),
+        (ApprovalLimits(minimum_monthly=5_000 * MICRO, budget=0), 2),
+    ],
+    ids=["no limits", "minimum at it", "minimum above", "budget at it", "one budget above", "either is enough"],
+)
+def test_above_a_limit_two_approvals_are_needed(limits: ApprovalLimits, needed: int) -> None:
+    budgets = [
+        (f"terms.{n}", {"term_id": f"t{n}", "line_items": [f"li-{n}"], "pricing": pricing})
+        for n, pricing in enumerate(
+            [
+                {"model": "cpm", "rate": "5", "budget": "10.00"},
+                {"model": "dcpm", "budget": "150000.00"},
+                {"model": "cpa", "event": "e", "fee": {"type": "flat", "amount": "1"}},
+            ]
+        )
+    ]
+    large = parsed(ADVERTISER, ("minimum_monthly", "5000.00"), *budgets)
+    assert approvals_needed(large, limits) == needed

@@ -8,12 +8,13 @@ import pytest
 
 from contracts_io.errors import SettingsError
 from contracts_io.feeds.columns import Reading
+from contracts_io.lifecycle import ApprovalLimits
+from contracts_io.roles import Roles
 from contracts_io.settings import (
     DEFAULT_SETTINGS,
     ColumnMapping,
     Company,
     FeedSettings,
-    Roles,
     Settings,
     load_settings,
     parse_settings,
@@ -35,8 +36,16 @@ def test_every_example_in_the_text_that_init_writes_is_accepted() -> None:
     lines = [line.removeprefix("# ") for line in DEFAULT_SETTINGS.splitlines()]
     examples = [line for line in lines if " = " in line]
     sections = [line for line in lines if line.startswith("[")]
-    assert len(examples) == 19
-    assert sections == ["[company]", "[roles]", "[feeds.impressions]", "[feeds.impressions.columns]"]
+    assert len(examples) == 33
+    assert sections == [
+        "[company]",
+        "[roles]",
+        "[accounts]",
+        "[journal]",
+        "[journal.agent]",
+        "[feeds.impressions]",
+        "[feeds.impressions.columns]",
+    ]
     first_event_time = next(line for line in examples if "format" in line)
     text = "\n".join(line for line in lines if (line in examples or line in sections) and line != first_event_time)
     settings = parse_settings(text)
@@ -60,7 +69,9 @@ def test_what_is_set_is_what_counts() -> None:
         bank = {iban = "DE89370400440532013000", bic = "COBADEFFXXX"}
         [roles]
         submit = ["ann"]
+        two_approvals_above = {minimum_monthly = "10000.00"}
         close = []
+        close_approval = true
         [feeds.clicks]
         enabled = false
         null_values = ["null", "-"]
@@ -75,7 +86,8 @@ def test_what_is_set_is_what_counts() -> None:
     assert settings.company == Company(
         name="Media", country="DE", bank={"iban": "DE89370400440532013000", "bic": "COBADEFFXXX"}
     )
-    assert settings.roles == Roles(submit=("ann",), approve=None, close=())
+    limits = ApprovalLimits(minimum_monthly=10_000_000_000, budget=None)
+    assert settings.roles == Roles(submit=("ann",), approve=None, close=(), two_approvals_above=limits, close_approval=True)
     assert settings.feeds["clicks"] == FeedSettings(enabled=False, null_values=("null", "-"))
     assert settings.feeds["impressions"].columns == {
         "impression_id": ColumnMapping(column="bid"),
@@ -104,6 +116,16 @@ def test_what_is_set_is_what_counts() -> None:
         ('[company]\nvat = "1"', "company.vat: there is no such setting"),
         ('[company.bank]\nibn = "1"', "company.bank.ibn: there is no such setting; the closest is 'iban'"),
         ('[roles]\nsubmit = "ann"', "roles.submit: expected a list of texts"),
+        ('[roles]\nclose_approval = "yes"', "roles.close_approval: expected true or false, not 'yes'"),
+        ('[roles]\ntwo_approvals_above = "10000"', "roles.two_approvals_above: expected a table"),
+        (
+            "[roles]\ntwo_approvals_above = {budget = 100000}",
+            "roles.two_approvals_above.budget: expected a decimal in quotes",
+        ),
+        (
+            '[roles]\ntwo_approvals_above = {budgte = "1"}',
+            "two_approvals_above.budgte: there is no such amount; the closest is",
+        ),
         ('[roles]\nclos = ["ann"]', "roles.clos: there is no such role; the closest is 'close'"),
         ("[feeds.impression]\n", "feeds.impression: there is no such feed; the closest is 'impressions'"),
         ("[feeds.clicks]\nenabled = 0", "feeds.clicks.enabled: expected true or false, not 0"),

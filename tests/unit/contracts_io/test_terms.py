@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-import polars as pl
 import pytest
 
 from contracts_io.contract import InForce, parse_document
+from contracts_io.pricing import FACTORS_SCHEMA, STEPS_SCHEMA
 from contracts_io.terms import (
     CONTRACTS_SCHEMA,
     OPEN_END,
@@ -75,25 +75,106 @@ def partner(**more: Any) -> InForce:
 
 def test_no_contracts_give_typed_empty_frames() -> None:
     frames = terms_in_force([])
-    assert [frame.schema for frame in frames] == [TERMS_SCHEMA, CONTRACTS_SCHEMA, OVERRIDES_SCHEMA]
-    assert [frame.height for frame in frames] == [0, 0, 0]
+    schemas = [TERMS_SCHEMA, STEPS_SCHEMA, FACTORS_SCHEMA, CONTRACTS_SCHEMA, OVERRIDES_SCHEMA]
+    assert [frame.schema for frame in frames] == schemas
+    assert [frame.height for frame in frames] == [0] * 5
 
 
-def test_each_term_is_a_row_with_its_price_in_micros() -> None:
-    terms = terms_in_force([advertiser(), partner()]).terms
+def test_each_term_is_a_row_and_a_flat_price_one_step_in_micros() -> None:
+    frames = terms_in_force([advertiser(), partner()])
+    terms = frames.terms
     assert terms.schema == TERMS_SCHEMA
     acme = ("advertiser", "acme-1", 1, "acme", "USD", "America/New_York")
     stream = ("partner", "stream-1", 4, "streamco", "EUR", "Europe/Berlin")
     first, end = date(2026, 10, 1), date(2026, 12, 31)
+    unlimited = ("graduated", None, None, None, None, None, None)
+    assert terms.rows() == [
+        (*acme, "brand", 0, "cpm", None, "viewable", *unlimited, ["li-brand"], None, first, OPEN_END),
+        (*acme, "sale", 1, "cpa", "purchase", None, *unlimited, ["li-sale"], None, first, OPEN_END),
+        (*acme, "signup", 2, "cpa", "signup", None, *unlimited, ["li-signup"], None, first, OPEN_END),
+        (*stream, "own", 0, "cpm", None, "served", *unlimited, None, ["acme"], first, end),
+        (*stream, "rest", 1, "cpm", None, "served", *unlimited, ["li-1", "li-2"], None, first, end),
+    ]
     no_fee = (None, None, None, None, None)
     flat, percent = ("flat", 12_000_000, None, None, None), ("percent", None, 80_000, 1_000_000, 50_000_000)
-    assert terms.rows() == [
-        (*acme, "brand", 0, "cpm", None, "viewable", 32_500_000, *no_fee, ["li-brand"], None, first, OPEN_END),
-        (*acme, "sale", 1, "cpa", "purchase", None, None, *flat, ["li-sale"], None, first, OPEN_END),
-        (*acme, "signup", 2, "cpa", "signup", None, None, *percent, ["li-signup"], None, first, OPEN_END),
-        (*stream, "own", 0, "cpm", None, "served", 9_000_000, *no_fee, None, ["acme"], first, end),
-        (*stream, "rest", 1, "cpm", None, "served", 8_000_000, *no_fee, ["li-1", "li-2"], None, first, end),
+    assert frames.steps.rows() == [
+        ("acme-1", 1, "brand", 1, None, 32_500_000, *no_fee, 0),
+        ("acme-1", 1, "sale", 1, None, None, *flat, 0),
+        ("acme-1", 1, "signup", 1, None, None, *percent, 0),
+        ("stream-1", 4, "own", 1, None, 9_000_000, *no_fee, 0),
+        ("stream-1", 4, "rest", 1, None, 8_000_000, *no_fee, 0),
     ]
+    assert frames.factors.is_empty()
+
+
+def test_tiers_limits_and_multipliers_are_rows_of_steps_and_factors() -> None:
+    steps = [{"up_to": 1000, "rate": "32.50"}, {"rate": "28.00", "flat_fee": "100.00"}]
+    daypart = [
+        {"days": ["mon"], "from": 18, "to": 20, "factor": "1.5"},
+        {"days": ["mon", "sun"], "from": 19, "to": 24, "factor": "0.5"},
+    ]
+    tiered = {
+        "model": "cpm",
+        "tiers": {"mode": "volume", "steps": steps},
+        "multipliers": {"device_type": {"ctv": "1.2"}, "country": {"US": "1.1"}, "daypart": daypart},
+        "impression_cap": 5_000_000,
+        "budget": "150000.00",
+    }
+    by_action = {
+        "model": "cpa",
+        "event": "lead",
+        "tiers": {"mode": "graduated", "steps": [{"up_to": 2, "amount": "12.00"}, {"rate": "0.05", "flat_fee": "2.50"}]},
+        "monthly_cap": 500,
+    }
+    cleared = {"model": "dcpm", "markup": "0.15"}
+    terms = [term("tiered", tiered), term("few", by_action), term("cleared", cleared)]
+    frames = terms_in_force([advertiser(terms=terms)])
+    limits = ["tier_mode", "impression_cap", "budget_micros", "monthly_cap", "markup_micros", "share_micros"]
+    assert frames.terms.select(limits).rows() == [
+        ("volume", 5_000_000, 150_000_000_000, None, None, None),
+        ("graduated", None, None, 500, None, None),
+        (None, None, None, None, 150_000, None),
+    ]
+    assert frames.steps.drop("contract_id", "version").rows() == [
+        ("tiered", 1, 1000, 32_500_000, None, None, None, None, None, 0),
+        ("tiered", 2, None, 28_000_000, None, None, None, None, None, 100_000_000),
+        ("few", 1, 2, None, "flat", 12_000_000, None, None, None, 0),
+        ("few", 2, None, None, "percent", None, 50_000, None, None, 2_500_000),
+    ]
+    assert frames.factors.drop("contract_id", "version").rows() == [
+        ("tiered", "device_type", "ctv", 1_200_000),
+        ("tiered", "country", "US", 1_100_000),
+    ]
+    hours = frames.terms["hour_factors"].to_list()
+    assert hours[1:] == [None, None]
+    monday, sunday = hours[0][:24], hours[0][6 * 24 :]
+    assert (monday[17:], sunday[18:]) == (
+        [1_000_000, *[1_500_000] * 2, *[500_000] * 4],  # the first daypart that matches 19:00 on Monday counts
+        [1_000_000, *[500_000] * 5],
+    )
+    assert hours[0][24 : 6 * 24] == [1_000_000] * 120
+
+
+def test_what_holds_for_documents_and_eligibility_is_in_the_contracts_frame() -> None:
+    rules = {
+        "new_customers_only": True,
+        "countries": ["US", "CA"],
+        "minimum_order_value": "20.00",
+        "excluded_categories": ["giftcard"],
+        "excluded_coupons": ["STAFF"],
+        "repeat_household_days": 30,
+        "eligible_when": "order_value >= 50",
+    }
+    document = {"agency_commission": "0.15", "minimum_monthly": "5000.00", "tax": {"category": "S", "rate": "0.19"}}
+    attribution = {"model": "time_decay", "half_life": 7, "lookback": {"view": "30d"}}
+    frame = terms_in_force([advertiser(eligibility=rules, attribution=attribution, **document)]).contracts
+    columns = [*rules, "half_life", "agency_commission", "minimum_monthly", "tax_rate"]
+    micros = {"minimum_order_value", "agency_commission", "minimum_monthly", "tax_rate"}
+    values = frame.select(f"{name}_micros" if name in micros else name for name in columns).row(0)
+    assert values == (
+        *(True, ["US", "CA"], 20_000_000, ["giftcard"], ["STAFF"], 30, "order_value >= 50"),
+        *(7, 150_000, 5_000_000_000, 190_000),
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,11 +207,11 @@ def test_each_stretch_is_a_row_with_what_holds_for_the_whole_contract() -> None:
     end = date(2026, 12, 31)
     acme = ("advertiser", "acme-1", 1, "acme", "USD", "America/New_York")
     stream = ("partner", "stream-1", 4, "streamco", "EUR", "Europe/Berlin")
-    attribution = ("last_touch", timedelta(hours=36), timedelta(days=7), True, "viewable", 30)
-    no_attribution = (None, None, None, None, None, None)
+    attribution = ("last_touch", timedelta(hours=36), timedelta(days=7), True, "viewable", None)
+    only_orders = (False, None, None, None, None, None, 30, None)
     assert contracts.rows() == [
-        (*acme, 3, *attribution, 30, 0, 0, OCTOBER[0], OPEN_END),
-        (*stream, 0, *no_attribution, 45, 0, 0, OCTOBER[0], end),
+        (*acme, 3, *attribution, *only_orders, 30, 0, 0, 0, 0, 0, OCTOBER[0], OPEN_END),
+        (*stream, 0, *[None] * 14, 45, 0, 0, 0, 0, 0, OCTOBER[0], end),
     ]
 
 
@@ -171,7 +252,7 @@ def test_frames_can_be_joined_on_contract_and_version() -> None:
     frames = terms_in_force([advertiser(), partner()])
     joined = frames.terms.join(frames.contracts, on=["contract_id", "version"])
     assert joined.group_by("contract_id").len().sort("contract_id").rows() == [("acme-1", 3), ("stream-1", 2)]
-    assert frames.terms["fee_rate_micros"].dtype == pl.Int64
+    assert frames.steps.join(frames.terms, on=["contract_id", "version", "term_id"]).height == 5
 
 
 @pytest.mark.parametrize(
@@ -259,3 +340,57 @@ def test_the_longest_lookback_is_of_any_kind_and_partner_in_the_window() -> None
     assert asked.longest_lookback(*OCTOBER) == timedelta(days=9)
     assert asked.longest_lookback(date(2026, 10, 1), date(2026, 11, 1)) == timedelta(days=60)
     assert asked.longest_lookback(date(2026, 9, 1), date(2026, 9, 30)) == timedelta(0)
+
+
+def repeating(days: int | None, dedup: int = 90, **more: Any) -> InForce:
+    rules = {"order_dedup_days": dedup} | ({} if days is None else {"repeat_household_days": days})
+    return advertiser(eligibility=rules, **more)
+
+
+def test_the_longest_repeat_is_that_of_the_window_and_none_where_nobody_asks() -> None:
+    later = repeating(60, first=date(2026, 11, 1), contract_id="acme-2")
+    asked = AttributionTerms([repeating(0, last=date(2026, 11, 30)), later])
+    assert asked.longest_repeat(*OCTOBER) == timedelta(0)
+    assert asked.longest_repeat(date(2026, 10, 1), date(2026, 11, 1)) == timedelta(days=60)
+    assert asked.longest_repeat(date(2026, 9, 1), date(2026, 9, 30)) is None
+    assert AttributionTerms([repeating(None)]).longest_repeat(*OCTOBER) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "changes"),
+    [
+        (30, {"dedup": 3}, True),
+        (30, {"days": 7}, False),
+        (30, {"validation_days": 9}, False),
+        (30, {"last": date(2026, 9, 29)}, True),
+        (30, {"terms": [term("sale", FLAT)]}, True),
+        (30, {"terms": [term("sale", FLAT, line_items=["li-x"]), term("signup", PERCENT)]}, False),
+        (30, {"party": {"id": "zeta", "name": "Zeta", "country": "US"}}, True),
+        (None, {"dedup": 3}, False),
+        (0, {"dedup": 3}, False),
+    ],
+)
+def test_as_far_back_as_a_repeat_reaches_what_makes_a_duplicate_order_is_in_the_fingerprint(
+    now: int | None, before: dict[str, Any], changes: bool
+) -> None:
+    def fingerprint(**earlier: Any) -> str:
+        then = repeating(**{"days": None, "first": date(2026, 9, 1), "last": date(2026, 9, 30)} | earlier)
+        return terms_fingerprint([then, repeating(now, version=2)], *OCTOBER)
+
+    assert (fingerprint(**before) != fingerprint()) is changes
+
+
+def test_what_lies_further_back_than_a_repeat_reaches_is_not_in_the_fingerprint() -> None:
+    def fingerprint(dedup: int, last: date) -> str:
+        then = repeating(None, dedup, first=date(2026, 8, 1), last=last)
+        return terms_fingerprint([then, repeating(7, version=2)], *OCTOBER)
+
+    for last, same in ((date(2026, 9, 23), True), (date(2026, 9, 24), False)):
+        assert (fingerprint(1, last) == fingerprint(90, last)) is same
+
+
+def test_a_repeat_asked_by_one_advertiser_leaves_the_others_out() -> None:
+    other = {"contract_id": "zeta-1", "party": {"id": "zeta", "name": "Zeta", "country": "US"}}
+    days = {"first": date(2026, 9, 1), "last": date(2026, 9, 30)}
+    one, two = (terms_fingerprint([repeating(30), repeating(None, n, **other, **days)], *OCTOBER) for n in (1, 90))
+    assert one == two

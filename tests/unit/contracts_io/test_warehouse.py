@@ -17,8 +17,9 @@ import pytest
 
 from contracts_io.errors import WarehouseError
 from contracts_io.frames import TABLES
-from contracts_io.store.base import create_tables, open_engine, reading
+from contracts_io.store.base import open_engine, reading
 from contracts_io.store.catalogue import Catalogue, current_snapshot
+from contracts_io.store.revision import upgrade
 from contracts_io.warehouse import PartitionFile, Warehouse, fingerprint
 
 DAY, NEXT_DAY = "2026-10-05", "2026-10-06"
@@ -31,7 +32,7 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 def warehouse_at(root: Path, books: Path) -> Warehouse:
     engine = open_engine(f"sqlite:///{books}")
-    create_tables(engine)
+    upgrade(engine, init="adledger init")
     return Warehouse(root, Catalogue(engine))
 
 
@@ -265,13 +266,14 @@ import json, sys
 from pathlib import Path
 import polars as pl
 from contracts_io.frames import TABLES
-from contracts_io.store.base import create_tables, open_engine
+from contracts_io.store.base import open_engine
 from contracts_io.store.catalogue import Catalogue
+from contracts_io.store.revision import upgrade
 from contracts_io.warehouse import Warehouse
 
 home, start = Path(sys.argv[1]), int(sys.argv[2])
 engine = open_engine(f"sqlite:///{home / 'books.db'}")
-create_tables(engine)
+upgrade(engine, init="adledger init")
 warehouse = Warehouse(home / "warehouse", Catalogue(engine))
 rows = TABLES["missing_rates"].polars_schema
 print("ready", flush=True)

@@ -15,7 +15,7 @@ from contracts_io.frames import TABLES
 from contracts_io.home import SETTINGS_FILE, Home
 from contracts_io.lifecycle import in_force
 from contracts_io.store import audit
-from services import agreements
+from services import agreements, agreements_shown
 
 AT = datetime(2026, 10, 7, 9, 0, tzinfo=UTC)
 
@@ -89,7 +89,7 @@ def test_the_history_of_a_contract_is_its_part_of_the_trail(
     files = [contract(tmp_path / "one.json", "li-1"), contract(tmp_path / "two.json", "li-2")]
     agreements.import_files(home, files, by="casey", at=AT, retroactive=False)
     agreements.approve(home, "two", None, by="robin", at=AT)
-    agreements.show_history(home, "two", json_output=True)
+    agreements_shown.show_history(home, "two", json_output=True)
     told = json.loads(capsys.readouterr().out)
     assert [(r["sequence"], r["actor"], r["action"], r["version"]) for r in told] == [
         (2, "casey", "submit", 1),
@@ -102,11 +102,11 @@ def test_a_diff_is_by_default_that_of_the_latest_version(
 ) -> None:
     agreements.import_files(home, [contract(tmp_path / "one.json", "li-1")], by="casey", at=AT, retroactive=False)
     with pytest.raises(ContractError, match="there is only one version"):
-        agreements.show_diff(home, "one", None, None, json_output=False)
+        agreements_shown.show_diff(home, "one", None, None, json_output=False)
     agreements.approve(home, "one", None, by="robin", at=AT)
     shorter = contract(tmp_path / "one.json", "li-1", ends_on="2026-12-31", effective_from="2026-11-01")
     agreements.import_files(home, [shorter], by="casey", at=AT, retroactive=False)
-    agreements.show_diff(home, "one", None, None, json_output=True)
+    agreements_shown.show_diff(home, "one", None, None, json_output=True)
     assert json.loads(capsys.readouterr().out) == [
         {"path": "effective_from", "before": "2026-10-01", "after": "2026-11-01"},
         {"path": "ends_on", "before": None, "after": "2026-12-31"},
@@ -126,7 +126,7 @@ def test_what_was_in_force_is_answered_for_a_day_as_known_at_an_instant(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def shown(on: date, known_at: datetime | None) -> int:
-        agreements.show_contract(home, "one", None, on=on, known_at=known_at, json_output=True)
+        agreements_shown.show_contract(home, "one", None, on=on, known_at=known_at, json_output=True)
         return int(json.loads(capsys.readouterr().out)["version"])
 
     later = AT + timedelta(days=30)
@@ -149,18 +149,121 @@ def test_what_was_in_force_is_answered_for_a_day_as_known_at_an_instant(
     ("ends_on", "on", "said"),
     [
         (None, date(2026, 10, 10), ""),
-        ("2026-10-22", date(2026, 10, 10), "ends in 12 days"),
-        ("2026-10-22", date(2026, 10, 22), "ends today"),
-        ("2026-10-22", date(2026, 10, 25), "ended 3 days ago"),
+        ("2026-10-22", date(2026, 10, 10), "expires in 12 days"),
+        ("2026-10-22", date(2026, 10, 22), "expires today"),
+        ("2026-10-22", date(2026, 10, 25), "expired 3 days ago"),
         (None, date(2026, 9, 29), "starts in 2 days"),
     ],
 )
 def test_the_list_says_what_happens_next(home: Home, tmp_path: Path, ends_on: str | None, on: date, said: str) -> None:
     files = [contract(tmp_path / "one.json", "li-1", ends_on=ends_on)]
     agreements.import_files(home, files, by="casey", at=AT, retroactive=False)
-    assert agreements.next_event(home.contracts.list_contracts(on=on)[0], on) == "waits for approval"
+    assert agreements_shown.next_event(home.contracts.list_contracts(on=on)[0], on) == "waits for approval"
     agreements.approve(home, "one", None, by="robin", at=AT)
-    assert agreements.next_event(home.contracts.list_contracts(on=on)[0], on) == said
+    assert agreements_shown.next_event(home.contracts.list_contracts(on=on)[0], on) == said
+
+
+AUTO = {"mode": "auto", "months": 12, "notice_days": 60}
+
+
+def agreed(home: Home, file: Path) -> None:
+    agreements.import_files(home, [file], by="casey", at=AT, retroactive=False)
+    agreements.approve(home, file.stem, None, by="robin", at=AT)
+
+
+def listed(home: Home, on: date) -> str:
+    return agreements_shown.next_event(home.contracts.list_contracts(on=on)[0], on)
+
+
+def test_the_list_says_when_a_contract_renews_and_until_when_notice_can_be_given(home: Home, tmp_path: Path) -> None:
+    agreed(home, contract(tmp_path / "one.json", "li-1", ends_on="2027-09-30", renewal=AUTO))
+    assert listed(home, date(2027, 7, 20)) == "renews in 12 days unless notice is given by 2027-07-31"
+    assert listed(home, date(2027, 7, 31)) == "renews in 1 day unless notice is given by 2027-07-31"
+    assert listed(home, date(2027, 8, 1)) == "renews with the next run"
+    home.contracts.renew(day=date(2027, 8, 1), at=AT)
+    assert listed(home, date(2027, 8, 1)) == "renews in 366 days unless notice is given by 2028-07-31"
+
+
+def test_the_list_says_that_a_contract_with_a_notice_expires(home: Home, tmp_path: Path) -> None:
+    agreed(home, contract(tmp_path / "one.json", "li-1", ends_on="2027-09-30", renewal=AUTO))
+    agreements.give_notice(home, "one", by="casey", at=AT, received_on=date(2027, 7, 1))
+    assert listed(home, date(2027, 8, 1)) == "expires in 60 days"
+
+
+def test_the_list_says_that_a_renewal_waits_for_a_decision(home: Home, tmp_path: Path) -> None:
+    file = contract(tmp_path / "one.json", "li-1", ends_on="2027-09-30", renewal=AUTO)
+    agreed(home, file)
+    amended = contract(tmp_path / "one.json", "li-1", ends_on="2027-09-30", renewal=AUTO, effective_from="2027-06-01")
+    agreements.import_files(home, [amended], by="casey", at=AT, retroactive=False)
+    assert listed(home, date(2027, 7, 31)) == "waits for approval"
+    assert listed(home, date(2027, 8, 1)) == "renewal waits for the decision on version 2"
+
+
+def test_the_list_says_of_a_rejected_contract_only_that(home: Home, tmp_path: Path) -> None:
+    agreements.import_files(home, [contract(tmp_path / "one.json", "li-1")], by="casey", at=AT, retroactive=False)
+    agreements.reject(home, "one", None, by="robin", at=AT, reason="no")
+    assert listed(home, AT.date()) == "rejected"
+
+
+def test_a_long_list_says_the_same_as_a_short_one(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreed(home, contract(tmp_path / "one.json", "li-1", party={"id": "acme", "name": "日本", "country": "US"}))
+    agreements_shown.show_list(home, AT.date(), json_output=False)
+    short = capsys.readouterr().out
+    monkeypatch.setattr(agreements_shown, "LONG_LIST", 0)
+    agreements_shown.show_list(home, AT.date(), json_output=False)
+    long = capsys.readouterr().out
+    assert [line.split() for line in long.splitlines() if "─" not in line and line.strip()] == [
+        line.split() for line in short.splitlines() if "─" not in line and line.strip()
+    ]
+
+
+def test_above_an_amount_two_persons_approve(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    limits = '[roles]\ntwo_approvals_above = {minimum_monthly = "10000.00"}\n'
+    (home.root / SETTINGS_FILE).write_text(limits, encoding="utf-8")
+    opened = Home.open(home.root)
+    files = [contract(tmp_path / f"{n}.json", f"li-{n}", minimum_monthly=n) for n in ("10000", "10000.000001")]
+    agreements.import_files(opened, files, by="casey", at=AT, retroactive=False)
+    assert agreements.approve(opened, "10000", None, by="robin", at=AT).state == "approved"
+    assert agreements.approve(opened, "10000.000001", None, by="robin", at=AT).state == "submitted"
+    assert agreements_shown.next_event(opened.contracts.list_contracts(on=AT.date())[1], AT.date()) == (
+        "waits for a second approval"
+    )
+    agreements_shown.show_contract(opened, "10000.000001", None, json_output=False)
+    assert "waits for a second approval" in capsys.readouterr().out
+    assert agreements.approve(opened, "10000.000001", None, by="sam", at=AT).state == "approved"
+
+
+def test_what_is_shown_is_the_content_that_is_approved(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agreements.import_files(home, [contract(tmp_path / "one.json", "li-1")], by="casey", at=AT, retroactive=False)
+    agreements_shown.show_contract(home, "one", None, json_output=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (
+        told["sentences"][-1]
+        == "brand covers line item li-1 from 2026-10-01 without an end: 10.00 USD per 1,000 served impressions"
+    )
+    with pytest.raises(ContractError, match="its content is"):
+        agreements.approve(home, "one", None, by="robin", at=AT, content="0" * 64)
+    approved = agreements.approve(home, "one", None, by="robin", at=AT, content=told["content_hash"])
+    assert approved.content_hash == told["content_hash"]
+
+
+def test_a_terminated_contract_does_not_renew(home: Home, tmp_path: Path) -> None:
+    agreed(home, contract(tmp_path / "one.json", "li-1", ends_on="2027-09-30", renewal=AUTO))
+    agreements.terminate(home, "one", date(2026, 11, 30), by="casey", at=AT, retroactive=False)
+    agreements.approve(home, "one", None, by="robin", at=AT)
+    assert home.contracts.renew(day=date(2027, 9, 30), at=AT) == ([], [])
+    assert listed(home, date(2026, 11, 18)) == "expires in 12 days"
+
+
+def test_only_who_may_submit_gives_notice(home: Home, tmp_path: Path) -> None:
+    agreed(home, contract(tmp_path / "one.json", "li-1", ends_on="2027-09-30", renewal=AUTO))
+    (home.root / SETTINGS_FILE).write_text('[roles]\nsubmit = ["casey"]\n', encoding="utf-8")
+    with pytest.raises(RoleError, match="robin may not submit"):
+        agreements.give_notice(Home.open(home.root), "one", by="robin", at=AT, received_on=AT.date())
 
 
 def test_a_termination_is_an_amendment_of_the_end_that_waits_for_approval(home: Home, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from billing_samples import NOON, rows_of
 from contracts_io.calendar import INSTANT
 from contracts_io.formats.exports import EXPORTS, document_frames, projected
 from contracts_io.frames import TABLES
-from contracts_io.store.documents import Invoice, JournalLine, Line, Payout
+from contracts_io.store.document_tables import Invoice, JournalLine, Line, Payout
 
 # Spec 8.2, word for word.
 COLUMNS = {
@@ -36,6 +36,8 @@ IN_THE_WAREHOUSE = [
     "accruals",
 ]
 
+KNOWN_AT = "2026-10-20T02:19:53.172230Z"
+
 
 def test_the_exported_tables_and_their_columns_are_those_that_were_promised() -> None:
     assert {name: list(schema) for name, schema in EXPORTS.items()} == {n: text.split() for n, text in COLUMNS.items()}
@@ -57,7 +59,7 @@ def test_rows_are_sorted_by_all_columns_from_the_left_nulls_first() -> None:
         {"term_id": "a", "line_item_id": "li-10"},
         {"billing_date": date(2026, 10, 1), "term_id": "z"},
     ]
-    frame = projected("accruals", rows_of("accruals", [row | {"amount": "1.5"} for row in rows]))
+    frame = projected("accruals", rows_of("accruals", [row | {"uncapped": "1.5", "amount": "1.5"} for row in rows]))
     assert frame.select("side", "term_id", "line_item_id").rows() == [
         ("advertiser", "z", "li-1"),
         ("advertiser", "a", None),
@@ -69,7 +71,9 @@ def test_rows_are_sorted_by_all_columns_from_the_left_nulls_first() -> None:
 
 
 def invoice(number: str, currency: str, net: int) -> Invoice:
-    return Invoice(number, "invoice", "acme-1", 1, "acme", "2026-10", currency, date(2026, 11, 3), None, net, 0, net, None)
+    return Invoice(
+        number, "invoice", "acme-1", 1, "acme", "2026-10", currency, date(2026, 11, 3), None, net, 0, net, None, KNOWN_AT
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,7 @@ def invoice(number: str, currency: str, net: int) -> Invoice:
     [("USD", 2061, "20.61"), ("USD", -5, "-0.05"), ("JPY", 2061, "2061"), ("KWD", 2061, "2.061"), ("CLF", 1, "0.0001")],
 )
 def test_an_amount_leaves_in_units_of_its_currency(currency: str, minor: int, amount: str) -> None:
-    lines = [Line(1, "media", "acme-1", "brand", 1, "brand", 5, "10.5", minor)]
+    lines = [Line(1, "media", "acme-1", "brand", 1, 1, "brand", 5, "10.5", minor)]
     posting = JournalLine("E1", 1, None, "INV-1", "Income:Revenue", "acme", "2026-10", currency, minor, 0)
     frames = document_frames([(invoice("INV-1", currency, minor), lines)], [], [posting])
     expected = Decimal(amount)
@@ -87,8 +91,8 @@ def test_an_amount_leaves_in_units_of_its_currency(currency: str, minor: int, am
 
 
 def test_a_payout_and_its_lines_leave_with_all_that_was_settled() -> None:
-    payout = Payout("PAY-1", "pub-1", "pub-1-2026", "2026-10", "USD", None, 10_000, 1_575, 500, 8_925, 0)
-    line = Line(1, "action", "pub-1-2026", "all", 1, "all", 3, None, 10_000, "acme-1")
+    payout = Payout("PAY-1", "pub-1", "pub-1-2026", "2026-10", "USD", None, 10_000, 1_575, 500, 8_925, 0, KNOWN_AT)
+    line = Line(1, "action", "pub-1-2026", "all", 1, 1, "all", 3, None, 10_000, "acme-1")
     frames = document_frames([], [(payout, [line])], [])
     amounts = [Decimal(text) for text in ("100", "15.75", "5", "89.25", "0")]
     assert frames["payouts"].rows() == [("PAY-1", "pub-1", "pub-1-2026", "2026-10", "USD", *amounts)]
@@ -98,7 +102,7 @@ def test_a_payout_and_its_lines_leave_with_all_that_was_settled() -> None:
 
 
 def test_documents_are_sorted_by_number_and_line_and_there_may_be_none() -> None:
-    lines = [Line(n, "media", "acme-1", "brand", 1, "brand", 5, "10", 1) for n in (10, 9)]
+    lines = [Line(n, "media", "acme-1", "brand", 1, 1, "brand", 5, "10", 1) for n in (10, 9)]
     frames = document_frames([(invoice(n, "USD", 2), lines) for n in ("INV-2", "INV-1")], [], [])
     assert frames["invoices"]["number"].to_list() == ["INV-1", "INV-2"]
     assert frames["invoice_lines"].select("number", "line").rows() == [

@@ -3,19 +3,21 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from books_rows import without_triggers
 
-from contracts_io.contract import Contract, parse_document
+from contracts_io.contract import Contract, content_hash, parse_document
 from contracts_io.errors import BooksError
 from contracts_io.store import audit
-from contracts_io.store.base import create_tables, open_engine, reading, writing
+from contracts_io.store.base import metadata, reading, writing
 from contracts_io.store.contracts import ContractStore
 
 AT = datetime(2026, 10, 20, 2, 19, 53, 172230, tzinfo=UTC)
 LATER = AT + timedelta(hours=1)
+_COLUMNS = [column.name for column in metadata.tables["contract_version"].columns]
+SECOND_VERSION = ", ".join("2" if name == "version" else name for name in _COLUMNS)
 
 
 def contract(contract_id: str) -> Contract:
@@ -32,36 +34,29 @@ def contract(contract_id: str) -> Contract:
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> sa.Engine:
-    engine = open_engine(f"sqlite:///{tmp_path / 'books.db'}")
-    create_tables(engine)
+def filled(engine: sa.Engine) -> sa.Engine:
+    """Records: 1 and 2 submit stream-1 and stream-2, 3 approves stream-1, 4 rejects stream-2, 5 submits stream-3."""
+    store = ContractStore(engine)
+    store.import_documents([(name, contract(name)) for name in ("stream-1", "stream-2")], by="ana", at=AT)
+    store.approve("stream-1", 1, by="bo", at=LATER, content_hash=content_hash(contract("stream-1")))
+    store.reject("stream-2", by="bo", at=LATER, reason="not agreed")
+    store.import_documents([("stream-3", contract("stream-3"))], by="ana", at=LATER)
     return engine
 
 
-@pytest.fixture
-def engine(empty: sa.Engine) -> sa.Engine:
-    """Records: 1 and 2 submit stream-1 and stream-2, 3 approves stream-1, 4 rejects stream-2, 5 submits stream-3."""
-    store = ContractStore(empty)
-    store.import_documents([(name, contract(name)) for name in ("stream-1", "stream-2")], by="ana", at=AT)
-    store.approve("stream-1", by="bo", at=LATER)
-    store.reject("stream-2", by="bo", at=LATER, reason="not agreed")
-    store.import_documents([("stream-3", contract("stream-3"))], by="ana", at=LATER)
-    return empty
+def test_an_empty_trail_holds_and_its_head_is_64_zeros(engine: sa.Engine) -> None:
+    assert audit.verify(engine) == audit.Verified(0, "0" * 64)
+    assert audit.head(engine) == "0" * 64
 
 
-def test_an_empty_trail_holds_and_its_head_is_64_zeros(empty: sa.Engine) -> None:
-    assert audit.verify(empty) == audit.Verified(0, "0" * 64)
-    assert audit.head(empty) == "0" * 64
-
-
-def test_a_trail_that_nobody_touched_holds(engine: sa.Engine) -> None:
-    verified = audit.verify(engine)
+def test_a_trail_that_nobody_touched_holds(filled: sa.Engine) -> None:
+    verified = audit.verify(filled)
     assert verified.records == 5
-    assert verified.head == audit.head(engine)
+    assert verified.head == audit.head(filled)
 
 
-def test_a_record_is_hashed_as_canonical_json_with_the_hash_before_it(engine: sa.Engine) -> None:
-    with reading(engine) as connection:
+def test_a_record_is_hashed_as_canonical_json_with_the_hash_before_it(filled: sa.Engine) -> None:
+    with reading(filled) as connection:
         first, second = connection.execute(sa.select(audit.audit_record).order_by("sequence").limit(2)).all()
     assert first.previous_hash == "0" * 64
     assert second.previous_hash == first.record_hash
@@ -72,9 +67,9 @@ def test_a_record_is_hashed_as_canonical_json_with_the_hash_before_it(engine: sa
     assert first.record_hash == hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_records_run_without_gaps_over_transactions_and_what_is_rolled_back_leaves_none(empty: sa.Engine) -> None:
+def test_records_run_without_gaps_over_transactions_and_what_is_rolled_back_leaves_none(engine: sa.Engine) -> None:
     def write(*actions: str) -> None:
-        with writing(empty) as connection:
+        with writing(engine) as connection:
             audit.append(connection, [audit.Change(action) for action in actions], instant=AT, actor="ana")
             if "fail" in actions:
                 raise RuntimeError
@@ -83,10 +78,10 @@ def test_records_run_without_gaps_over_transactions_and_what_is_rolled_back_leav
     with pytest.raises(RuntimeError):
         write("fail")
     write("three")
-    with reading(empty) as connection:
+    with reading(engine) as connection:
         rows = connection.execute(sa.select(audit.audit_record.c.sequence, audit.audit_record.c.action)).all()
     assert [tuple(row) for row in rows] == [(1, "one"), (2, "two"), (3, "three")]
-    assert audit.verify(empty).records == 3
+    assert audit.verify(engine).records == 3
 
 
 @pytest.mark.parametrize(
@@ -130,7 +125,7 @@ def test_records_run_without_gaps_over_transactions_and_what_is_rolled_back_leav
             "person or reason of the decision",
         ),
         (
-            "UPDATE contract_version SET retroactive = 1 WHERE contract_id = 'stream-1'",
+            "UPDATE contract_version SET retroactive = true WHERE contract_id = 'stream-1'",
             "audit record 1",
             "person or reason of the submission",
         ),
@@ -140,18 +135,47 @@ def test_records_run_without_gaps_over_transactions_and_what_is_rolled_back_leav
             "has a decision that is not recorded",
         ),
         (
-            "INSERT INTO contract_version SELECT contract_id, 2, state, document, content_hash, submitted_by, submitted_at, "
-            "decided_by, decided_at, reason, retroactive, warnings FROM contract_version WHERE contract_id = 'stream-1'",
+            f"INSERT INTO contract_version SELECT {SECOND_VERSION} FROM contract_version WHERE contract_id = 'stream-1'",
             "audit trail",
             "version 2 of contract stream-1 is stored without an audit record",
         ),
+        (
+            "UPDATE contract_version SET effective_from = '2026-12-01' WHERE contract_id = 'stream-1'",
+            "audit record 1",
+            "what is stored beside the document of contract stream-1 version 1 is not what it says",
+        ),
+        (
+            "DELETE FROM contract_claim WHERE contract_id = 'stream-3'",
+            "audit record 5",
+            "what is stored beside the document of contract stream-3 version 1 is not what it says",
+        ),
+        (
+            "INSERT INTO contract_notice VALUES ('stream-1', '2027-09-30', '2027-07-01', 'eve', '2027-07-01', NULL)",
+            "audit trail",
+            "a notice of contract stream-1 has no audit record",
+        ),
+        (
+            "INSERT INTO contract_decision VALUES ('stream-3', 1, 'eve', '2027-07-01', 'f')",
+            "audit trail",
+            "a first approval of contract stream-3 has no audit record",
+        ),
     ],
 )
-def test_whatever_is_changed_past_adledger_is_named(engine: sa.Engine, change: str, where: str, what: str) -> None:
-    with writing(engine) as connection:
+def test_whatever_is_changed_past_adledger_is_named(filled: sa.Engine, change: str, where: str, what: str) -> None:
+    without_triggers(filled)
+    with writing(filled) as connection:
         connection.exec_driver_sql(change)
     with pytest.raises(BooksError) as broken:
-        audit.verify(engine)
+        audit.verify(filled)
     assert broken.value.where == where
     assert what in broken.value.what
     assert "restore a backup that verifies" in broken.value.remedy
+
+
+@pytest.mark.parametrize("document", ["replace(document, '\"9\"', '\"8\"')", "'{}'", "'nothing'"])
+def test_a_document_that_was_changed_past_adledger_is_not_priced_by(filled: sa.Engine, document: str) -> None:
+    without_triggers(filled)
+    with writing(filled) as connection:
+        connection.exec_driver_sql(f"UPDATE contract_version SET document = {document} WHERE contract_id = 'stream-1'")
+    with pytest.raises(BooksError, match="contract stream-1 version 1: the stored document cannot be read any more"):
+        ContractStore(filled).approved()

@@ -1,21 +1,13 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from contracts_io.store.base import create_tables, open_engine, reading
+from contracts_io.store.base import reading
 from contracts_io.store.catalogue import Catalogue, current_snapshot, lake_file
 from contracts_io.warehouse import PartitionFile
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> sa.Engine:
-    engine = open_engine(f"sqlite:///{tmp_path / 'books.db'}")
-    create_tables(engine)
-    return engine
 
 
 @pytest.fixture

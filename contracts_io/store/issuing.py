@@ -1,0 +1,172 @@
+"""Issuing documents: numbers, rows and the closed month in one transaction, all kept or nothing.
+
+Numbers are gapless within series and year: they are taken from a counter row inside the transaction that inserts the
+document, so that a rollback gives them back. What does not belong here: what a document says (``pipelines``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import date
+
+import sqlalchemy as sa
+
+from contracts_io.calendar import Month
+from contracts_io.errors import BooksError
+from contracts_io.store.catalogue import current_snapshot, lake_file
+from contracts_io.store.document_tables import (
+    Invoice,
+    JournalLine,
+    Line,
+    Payout,
+    invoice,
+    invoice_line,
+    journal_line,
+    month_adjustment,
+    month_close,
+    number_series,
+    payout,
+    payout_line,
+    row_of,
+)
+
+
+class Issuing:
+    """Documents being issued for a month: everything done through it is kept together, or nothing is."""
+
+    def __init__(self, connection: sa.Connection, month: Month) -> None:
+        self._connection = connection
+        self._month = month
+
+    def require_not_before(self, issued_on: date) -> None:
+        """BooksError where documents were issued later than on ``issued_on``: dates of issue never go back."""
+        latest = last_issued_on(self._connection)
+        if latest is not None and issued_on < latest:
+            raise issued_later(self._month, issued_on, latest)
+
+    def live_content(self, table: str) -> str | None:
+        """The content hash of the month's live partition of a warehouse table, as this transaction sees it."""
+        return self._connection.scalar(
+            sa.select(lake_file.c.sha256).where(
+                lake_file.c.table_name == table,
+                lake_file.c.partition == str(self._month),
+                lake_file.c.removed.is_(None),
+            )
+        )
+
+    def next_number(self, series: str, year: int) -> str:
+        """The next number of a series, ``INV-2026-000001``; gapless, because it goes back if issuing fails."""
+        here = (number_series.c.series == series) & (number_series.c.year == year)
+        self._connection.execute(
+            sa.text("INSERT INTO number_series (series, year, last) VALUES (:series, :year, 0) ON CONFLICT DO NOTHING"),
+            {"series": series, "year": year},
+        )
+        self._connection.execute(number_series.update().where(here).values(last=number_series.c.last + 1))
+        last = self._connection.scalar(sa.select(number_series.c.last).where(here))
+        return number_text(series, year, last or 0)
+
+    def balances(self) -> dict[str, int]:
+        """What each partner contract carries into the month, in minor units, where it is not zero."""
+        return balances_before(self._connection, self._month)
+
+    def add_invoice(self, document: Invoice, lines: Sequence[Line]) -> None:
+        """Issue an invoice with its lines."""
+        self._connection.execute(invoice.insert().values(**row_of(document), **self._chained(invoice, document, lines)))
+        for line in lines:
+            values = row_of(line)
+            del values["advertiser_contract_id"], values["adjusts_month"]
+            self._connection.execute(invoice_line.insert().values(number=document.number, **values))
+
+    def add_payout(self, document: Payout, lines: Sequence[Line]) -> None:
+        """Issue a payout statement with its lines."""
+        self._connection.execute(payout.insert().values(**row_of(document), **self._chained(payout, document, lines)))
+        for line in lines:
+            self._connection.execute(payout_line.insert().values(number=document.number, **row_of(line)))
+
+    def add_journal(self, lines: Sequence[JournalLine]) -> None:
+        """Post an entry; it must balance in its currency."""
+        if sum(line.debit_minor - line.credit_minor for line in lines):
+            raise ValueError(f"an entry that does not balance: {lines}")
+        for line in lines:
+            self._connection.execute(journal_line.insert().values(**row_of(line)))
+
+    def close_month(self, on: date, *, known_at: str, by: str | None = None, prepared_by: str | None = None) -> None:
+        """Mark the month closed, pinning the warehouse as this transaction sees it, and the contracts by ``known_at``."""
+        self._connection.execute(
+            month_close.insert().values(
+                month=str(self._month),
+                closed_on=on,
+                closed_by=by,
+                prepared_by=prepared_by,
+                snapshot=current_snapshot(self._connection),
+                known_at=known_at,
+            )
+        )
+
+    def record_adjustment(self, on: date, *, known_at: str, by: str | None = None) -> None:
+        """Note that the month was adjusted, pinning what the notes went by as ``close_month`` does."""
+        here = month_adjustment.c.month == str(self._month)
+        last = self._connection.scalar(sa.select(sa.func.max(month_adjustment.c.sequence)).where(here)) or 0
+        self._connection.execute(
+            month_adjustment.insert().values(
+                month=str(self._month),
+                sequence=last + 1,
+                adjusted_on=on,
+                adjusted_by=by,
+                snapshot=current_snapshot(self._connection),
+                known_at=known_at,
+            )
+        )
+
+    def _chained(self, table: sa.Table, document: Invoice | Payout, lines: Sequence[Line]) -> dict[str, str | None]:
+        series = series_of(document.number)
+        before = sa.select(table.c.content_hash).where(table.c.number.startswith(series, autoescape=True))
+        previous = self._connection.scalar(before.order_by(table.c.number.desc()).limit(1))
+        return {"content_hash": document_hash(document, lines, previous), "previous_hash": previous}
+
+
+def number_text(series: str, year: int, last: int) -> str:
+    """A document number, ``INV-2026-000001``."""
+    return f"{series}-{year:04}-{last:06}"
+
+
+def series_of(number: str) -> str:
+    """The series of a document number with its year, ``INV-2026-``."""
+    return number[: -len("000000")]
+
+
+def document_hash(document: Invoice | Payout, lines: Sequence[Line], previous: str | None) -> str:
+    """SHA-256, as hex, of a document's content with its lines, and of the hash of the document before it in its series."""
+    content = {"document": row_of(document), "lines": [row_of(line) for line in lines], "previous": previous}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def last_issued_on(connection: sa.Connection) -> date | None:
+    """The latest date of issue of any document or close."""
+    dates = [sa.select(sa.func.max(column)) for column in (month_close.c.closed_on, invoice.c.issued_on)]
+    return max(filter(None, (connection.scalar(query) for query in dates)), default=None)
+
+
+def issued_later(month: Month, issued_on: date, latest: date) -> BooksError:
+    """The refusal to issue before what was issued already."""
+    return BooksError(
+        f"documents were issued on {latest}, so {month} cannot be issued on {issued_on}",
+        remedy=f"dates of issue never go back: name {latest} or a later day with --on",
+    )
+
+
+def balances_before(connection: sa.Connection, month: Month) -> dict[str, int]:
+    """The carried-forward amount of each partner contract's latest statement before ``month``."""
+    latest = (
+        sa.select(payout.c.contract_id, sa.func.max(payout.c.month).label("month"))
+        .where(payout.c.month < str(month))
+        .group_by(payout.c.contract_id)
+        .subquery()
+    )
+    query = sa.select(payout.c.contract_id, payout.c.carried_forward_minor).join(
+        latest, (payout.c.contract_id == latest.c.contract_id) & (payout.c.month == latest.c.month)
+    )
+    return {contract_id: amount for contract_id, amount in connection.execute(query) if amount}
