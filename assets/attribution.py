@@ -12,7 +12,7 @@ import polars as pl
 from assets import checks
 from assets.describe import counts, rows, spec
 from assets.partitions import daily
-from assets.resources import HomeResource
+from assets.resources import HomeResource, known_at
 from assets.upkeep import Touched, Upkeep
 
 Results = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]
@@ -51,7 +51,7 @@ def count_delivery(context: dg.AssetExecutionContext, home: HomeResource) -> Res
     specs=[
         spec(
             "attributions",
-            deps=["conversions", "conversion_states", "touches", "contracts", "fx_rates"],
+            deps=["conversions", "conversion_states", "household_conversions", "touches", "contracts", "fx_rates"],
             group="attribution",
         ),
         spec("attribution_credits", deps=["conversions", "touches", "contracts"], group="attribution"),
@@ -63,7 +63,7 @@ def attribute(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
     """Give each conversion its one status and, where a touch earned it, the credit; under the contracts as approved now."""
     day = context.partition_key
     with home.open().lock() as here:
-        log_other_days(context, Upkeep(here).attributions(through=day))
+        log_other_days(context, Upkeep(here, known_at(context)).attributions(through=day))
         judged = here.warehouse.read("attributions", [day]).collect()
         credits = here.warehouse.read("attribution_credits", [day]).collect()
         by_status = dict(judged.group_by("status").len().sort("status").iter_rows())
@@ -78,14 +78,16 @@ def attribute(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
     name="judge_impressions",
     specs=[spec("judged_impressions", deps=["delivery_counts", "contracts"], group="rating")],
     partitions_def=daily,
+    check_specs=[checks.BOTH_SIDES_TIE.spec],
 )
 def judge_impressions(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
     """Say of the day's impressions, on both sides, which contract bills them and why the others are not billed."""
     day = context.partition_key
     with home.open().lock() as here:
-        log_other_days(context, Upkeep(here).judgements())
+        log_other_days(context, Upkeep(here, known_at(context)).judgements())
         judged = here.warehouse.read("judged_impressions", [day])
         by_outcome = judged.group_by("side", "outcome").agg(pl.col("impressions").sum()).sort("side", "outcome").collect()
         figures = {f"{side} {outcome}": impressions for side, outcome, impressions in by_outcome.iter_rows()}
         count = rows(here.warehouse.rows("judged_impressions", day))
         yield dg.MaterializeResult(asset_key="judged_impressions", metadata=count | counts(figures))
+        yield checks.both_sides_tie(judged.collect()).result

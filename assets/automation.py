@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.attribution import attribute, count_delivery, judge_impressions
-from assets.documents import issue
+from assets.documents import issue, issue_notes
 from assets.intake import intake
 from assets.partitions import monthly
 from assets.rating import rate
@@ -48,7 +48,12 @@ close_month = dg.define_asset_job(
     selection=dg.AssetSelection.assets(rate, issue),
     description="Rate a month, issue its documents in one transaction and close it; refused while something is missing.",
 )
-JOBS = [take_in, count_day, attribute_day, nightly, rate_month, close_month]
+adjust_month = dg.define_asset_job(
+    "adjust_month",
+    selection=dg.AssetSelection.assets(issue_notes),
+    description="Issue the credit and debit notes that a closed month needs, in one transaction; nothing where nothing changed.",
+)
+JOBS = [take_in, count_day, attribute_day, nightly, rate_month, close_month, adjust_month]
 
 
 @dg.schedule(job=nightly, cron_schedule="0 3 * * *", execution_timezone="UTC")
@@ -70,13 +75,14 @@ def every_night(
 def every_morning(
     context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[HomeResource]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """At 05:00 UTC: every month whose drafts are out of date."""
-    # A month so far ahead that there is no partition for it yet is drafted when it comes nearer.
-    stale = [month for month in Upkeep(home.open()).stale_months() if monthly.has_partition_key(str(month.first))]
-    if not stale:
+    """At 05:00 UTC: the latest month, and with it every month before it whose drafts are out of date."""
+    upkeep = Upkeep(home.open())
+    if not upkeep.stale_months():
         yield dg.SkipReason("every month's drafts are up to date")
-    for month in stale:
-        yield dg.RunRequest(run_key=f"{month}@{context.scheduled_execution_time:%Y-%m-%d}", partition_key=str(month.first))
+        return
+    # A month so far ahead that there is no partition for it yet is drafted when it comes nearer.
+    latest = [month for month in upkeep.months() if monthly.has_partition_key(str(month.first))][-1]
+    yield dg.RunRequest(run_key=f"{latest}@{context.scheduled_execution_time:%Y-%m-%d}", partition_key=str(latest.first))
 
 
 @dg.run_failure_sensor(monitored_jobs=[*JOBS], default_status=dg.DefaultSensorStatus.RUNNING)

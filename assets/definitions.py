@@ -6,14 +6,14 @@ import dagster as dg
 
 from assets.attribution import attribute, count_delivery, judge_impressions
 from assets.automation import JOBS, every_morning, every_night, tell_of_failure
-from assets.documents import issue
+from assets.documents import issue, issue_notes
 from assets.intake import intake
 from assets.rating import rate
 from assets.resources import HomeResource
 from assets.sources import SOURCES
 
 defs = dg.Definitions(
-    assets=[*SOURCES, intake, count_delivery, attribute, judge_impressions, rate, issue],
+    assets=[*SOURCES, intake, count_delivery, attribute, judge_impressions, rate, issue, issue_notes],
     jobs=JOBS,
     schedules=[every_night, every_morning],
     sensors=[tell_of_failure],

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets import checks
+from assets.adjusting import adjust
 from assets.attribution import Results
 from assets.closing import close
 from assets.describe import OWNERS, by_currency, rows, top
@@ -20,8 +21,8 @@ _ISSUED = {
 }
 
 
-class CloseConfig(dg.Config):
-    """How a month is closed: ``issued_on`` is the date of issue, YYYY-MM-DD, ``by`` who closes where ``[roles]`` says who may.
+class IssueConfig(dg.Config):
+    """How documents are issued: ``issued_on`` is the date, YYYY-MM-DD, ``by`` who issues them where ``[roles]`` says who may.
 
     The date is asked for, so that nobody closes a month by materializing everything.
     """
@@ -30,9 +31,12 @@ class CloseConfig(dg.Config):
     by: str = ""
 
 
+def _columns(table: str) -> dg.TableSchema:
+    return dg.TableSchema(columns=[dg.TableColumn(column, str(dtype)) for column, dtype in EXPORTS[table].items()])
+
+
 def _issued_spec(name: str) -> dg.AssetSpec:
     heads = ["draft_invoices", "draft_payouts"] if name == "journal" else [f"draft_{name}"]
-    columns = [dg.TableColumn(column, str(dtype)) for column, dtype in EXPORTS[name].items()]
     return dg.AssetSpec(
         name,
         deps=heads,
@@ -40,7 +44,7 @@ def _issued_spec(name: str) -> dg.AssetSpec:
         owners=OWNERS,
         kinds={"sqlalchemy"},
         description=_ISSUED[name],
-        metadata={"dagster/column_schema": dg.TableSchema(columns=columns)},
+        metadata={"dagster/column_schema": _columns(name)},
     )
 
 
@@ -50,7 +54,7 @@ def _issued_spec(name: str) -> dg.AssetSpec:
     partitions_def=monthly,
     check_specs=[checks.JOURNAL_BALANCES.spec],
 )
-def issue(context: dg.AssetExecutionContext, config: CloseConfig, home: HomeResource) -> Results:
+def issue(context: dg.AssetExecutionContext, config: IssueConfig, home: HomeResource) -> Results:
     """Issue the month's documents and close it; refused, with every reason, while something is missing."""
     month = Month.parse(context.partition_key[:7])
     issued_on = parse_day(config.issued_on)
@@ -67,3 +71,29 @@ def issue(context: dg.AssetExecutionContext, config: CloseConfig, home: HomeReso
         for name in _ISSUED:
             yield dg.MaterializeResult(asset_key=name, metadata=rows(tables[name].height) | described.get(name, {}))
         yield checks.journal_balances(here.books.journal(month)).result
+
+
+@dg.multi_asset(
+    name="issue_notes",
+    specs=[
+        dg.AssetSpec(
+            "notes",
+            deps=["draft_invoices", "draft_invoice_lines", "invoices", "invoice_lines"],
+            group_name="issued",
+            owners=OWNERS,
+            kinds={"sqlalchemy"},
+            description="Credit and debit notes of closed months: what they entitle to now, minus what was issued for them.",
+            metadata={"dagster/column_schema": _columns("invoices")},
+        )
+    ],
+    partitions_def=monthly,
+)
+def issue_notes(context: dg.AssetExecutionContext, config: IssueConfig, home: HomeResource) -> Results:
+    """Issue the notes that a closed month needs, in one transaction; none where nothing changed."""
+    month = Month.parse(context.partition_key[:7])
+    with home.open().lock() as here:
+        here.settings.roles.require("close", config.by or None)
+        numbers = adjust(here, month, parse_day(config.issued_on))
+        yield dg.MaterializeResult(
+            asset_key="notes", metadata=rows(len(numbers)) | {"numbers": ", ".join(numbers) or "none"}
+        )

@@ -6,7 +6,7 @@ one are settled again from what they hold (accepted rows and the repeats that we
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
@@ -16,7 +16,7 @@ from assets import checks
 from assets.attribution import Results, log_other_days
 from assets.describe import counts, rows, spec
 from assets.partitions import daily
-from assets.resources import HomeResource
+from assets.resources import HomeResource, known_at
 from assets.upkeep import EARLY_DAYS, Touched
 from contracts_io.feeds.columns import FEEDS, accepted_schema
 from contracts_io.feeds.formats import read_delivery
@@ -26,7 +26,7 @@ from contracts_io.feeds.rows import FileRows
 from contracts_io.frames import FEED_NAMES, TABLES
 from contracts_io.home import Home
 from contracts_io.warehouse import PartitionFile, fingerprint
-from pipelines.conversions import ORDER_KEY, conversion_states
+from pipelines.conversions import EVENT, HOUSEHOLD_KEY, ORDER_KEY, conversion_states, household_conversions
 from pipelines.duplicates import across_days, within_day
 from pipelines.intake import REFUSAL, UNREADABLE, judge
 
@@ -34,6 +34,7 @@ _DAY_TABLES = {
     **{feed: [f"landing_{feed}"] for feed in FEED_NAMES},
     **{table: [f"landing_{feed}" for feed in FEED_NAMES] for table in ("quarantine", "feed_counts", "delivered_files")},
     "conversion_states": ["landing_conversions", "landing_conversion_adjustments"],
+    "household_conversions": ["landing_conversions", "landing_conversion_adjustments"],
 }
 
 
@@ -61,7 +62,11 @@ def ingest(home: Home, day: date) -> list[Touched]:
         "quarantine": pl.concat(feed_day.quarantine for feed_day in taken.values()),
         "delivered_files": pl.concat(feed_day.delivered for feed_day in taken.values()),
     }
-    checks.require([checks.every_row_accounted_for(tables["feed_counts"])], where=f"delivery day {day}")
+    judged = [
+        checks.every_row_accounted_for(tables["feed_counts"]),
+        checks.quarantine_within_limit(tables["feed_counts"], home.settings.quarantine_limit),
+    ]
+    checks.require(judged, where=f"delivery day {day}")
     warehouse = home.warehouse
     unpublished += [warehouse.write(table, text, frame) for table, frame in tables.items()]
     unpublished.append(warehouse.write("fx_rates", "all", read_rates(home.landing)))
@@ -215,14 +220,13 @@ def _is_new(home: Home, file: PartitionFile) -> bool:
     return live is None or live.sha256 != file.sha256
 
 
-def _states(home: Home, unpublished: list[PartitionFile]) -> list[PartitionFile]:
-    """The ``conversion_states`` of every day on which one can differ now."""
+def _states(home: Home, unpublished: list[PartitionFile]) -> Iterator[PartitionFile]:
+    """The ``conversion_states`` and ``household_conversions`` of every day on which they can differ now."""
     warehouse = home.warehouse
+    columns = ["delivery_day", *EVENT, *ORDER_KEY, "household_id"]
     converted = [f.partition for f in unpublished if f.table == "conversions" and _is_new(home, f)]
     adjusted = [f.partition for f in unpublished if f.table == "conversion_adjustments" and _is_new(home, f)]
-    conversions = warehouse.read_days("conversions", None, unpublished).select(
-        "delivery_day", "conversion_id", "event_time", *ORDER_KEY
-    )
+    conversions = warehouse.read_days("conversions", None, unpublished).select(columns)
     adjustments = warehouse.read("conversion_adjustments", None, unpublished)
     adjusted_ids = pl.concat(
         [
@@ -230,26 +234,40 @@ def _states(home: Home, unpublished: list[PartitionFile]) -> list[PartitionFile]
             warehouse.read("conversion_adjustments", adjusted, unpublished).select("conversion_id"),
         ]
     ).unique()
-    was = warehouse.read_days("conversions", converted).select("delivery_day", "conversion_id", "event_time", *ORDER_KEY)
     moved = pl.concat(
         [
-            was,
-            conversions.filter(pl.col("delivery_day").cast(pl.String).is_in(converted)),
+            warehouse.read_days("conversions", converted).select(columns),
+            warehouse.read_days("conversions", converted, unpublished).select(columns),
             conversions.join(adjusted_ids, on="conversion_id", how="semi"),
         ]
     ).collect()
-    orders = moved.select(ORDER_KEY).drop_nulls().unique()
-    same_order = conversions.join(orders.lazy(), on=ORDER_KEY, how="semi").select("delivery_day")
-    days = {*converted, *moved["delivery_day"].cast(pl.String)}
-    days |= {str(d) for d in same_order.collect()["delivery_day"].unique()}
-    in_house = {*warehouse.catalogue.live("conversions"), *(f.partition for f in unpublished if f.table == "conversions")}
-    files = []
-    for day in sorted(days & in_house):
-        own = warehouse.read("conversions", [day], unpublished)
-        peers = conversions.join(own.select(ORDER_KEY).unique(), on=ORDER_KEY, how="semi")
-        states = conversion_states(own, peers, adjustments)
-        files.append(warehouse.write("conversion_states", day, states))
-    return files
+    # An order changes the state of those that come after it, and a changed state what is known of later ones of its household.
+    changed = pl.concat([moved, _sharing(ORDER_KEY, conversions, moved).collect()])
+    since = changed.group_by(HOUSEHOLD_KEY).agg(pl.col("event_time").min().alias("since")).lazy()
+    later = conversions.join(since, on=HOUSEHOLD_KEY).filter(pl.col("event_time") >= pl.col("since"))
+    in_house = {*warehouse.catalogue.live("conversions"), *converted}
+    days = {
+        "conversion_states": in_house & {*converted, *_days(changed)},
+        "household_conversions": in_house & {*converted, *_days(later.select("delivery_day").unique().collect())},
+    }
+    own = warehouse.read_days("conversions", set().union(*days.values()), unpublished).select(columns).collect()
+    household = pl.concat([own, _sharing(HOUSEHOLD_KEY, conversions, own).collect()])
+    peers = pl.concat([household, _sharing(ORDER_KEY, conversions, household).collect()]).unique(EVENT).lazy()
+    for day in sorted(days["conversion_states"]):
+        of_day = warehouse.read("conversions", [day], unpublished)
+        orders = _sharing(ORDER_KEY, peers, of_day)
+        yield warehouse.write("conversion_states", day, conversion_states(of_day, orders, adjustments))
+    for day in sorted(days["household_conversions"]):
+        of_day = warehouse.read("conversions", [day], unpublished)
+        yield warehouse.write("household_conversions", day, household_conversions(of_day, peers, adjustments))
+
+
+def _sharing(key: list[str], rows: pl.LazyFrame, others: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
+    return rows.join(others.lazy().select(key).drop_nulls().unique(), on=key, how="semi")
+
+
+def _days(rows: pl.DataFrame) -> set[str]:
+    return {str(day) for day in rows["delivery_day"].unique()}
 
 
 @dg.multi_asset(
@@ -263,12 +281,19 @@ def _states(home: Home, unpublished: list[PartitionFile]) -> list[PartitionFile]
         checks.EVERY_ROW_ACCOUNTED_FOR.spec,
         checks.NO_CONFLICTING_DUPLICATES.spec,
         checks.LITTLE_QUARANTINED.spec,
+        checks.QUARANTINE_WITHIN_LIMIT.spec,
+        checks.VOLUME_AS_USUAL.spec,
     ],
 )
 def intake(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
-    """Read the day's landing files; accept each row, drop it as a duplicate, or quarantine it with its reason."""
+    """Read the day's landing files; accept each row, drop it as a duplicate, or quarantine it with its reason.
+
+    Contracts that renew themselves by that day are renewed first: the night is when they do.
+    """
     day = context.partition_key
     with home.open().lock() as here:
+        if known_at(context) is None:  # a run as of then changes nothing that is agreed
+            _renew(context, here, date.fromisoformat(day))
         log_other_days(context, ingest(here, date.fromisoformat(day))[1:])
         read = here.warehouse.read("feed_counts", [day]).collect()
         by_feed = {row["feed"]: row for row in read.iter_rows(named=True)}
@@ -279,3 +304,13 @@ def intake(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
         yield checks.every_row_accounted_for(read).result
         yield checks.no_conflicting_duplicates(read).result
         yield checks.little_quarantined(read).result
+        yield checks.quarantine_within_limit(read, here.settings.quarantine_limit).result
+        yield checks.volume_as_usual(here.warehouse.read("feed_counts").collect(), date.fromisoformat(day)).result
+
+
+def _renew(context: dg.AssetExecutionContext, home: Home, day: date) -> None:
+    renewals = home.contracts.renew(day=day, at=datetime.now(tz=UTC), closed_through=home.closed_through())
+    for made in renewals.made:
+        context.log.info(f"contract {made.contract_id} was renewed: version {made.version}")
+    for refused in renewals.refused:
+        context.log.warning(f"a contract was not renewed: {refused}")

@@ -6,12 +6,12 @@ from assets import checks
 from assets.attribution import Results, log_other_days
 from assets.describe import by_currency, rows, spec, top
 from assets.partitions import monthly
-from assets.resources import HomeResource
+from assets.resources import HomeResource, known_at
 from assets.upkeep import Upkeep
 from contracts_io.calendar import Month
 
 _DRAFTS = ("draft_invoices", "draft_invoice_lines", "draft_payouts", "draft_payout_lines")
-_RATED = ("impression_outcomes", "accruals", "missing_rates")
+_RATED = ("impression_outcomes", "accruals", "action_units", "flights", "missing_rates")
 
 
 @dg.multi_asset(
@@ -23,7 +23,9 @@ _RATED = ("impression_outcomes", "accruals", "missing_rates")
             deps=["judged_impressions", "attributions", "attribution_credits", "contracts", "fx_rates"],
             group="rating",
         ),
-        spec("missing_rates", deps=["attributions", "fx_rates", "contracts"], group="rating"),
+        spec("action_units", deps=["attributions", "attribution_credits", "contracts", "fx_rates"], group="rating"),
+        spec("flights", deps=["judged_impressions", "contracts", "fx_rates"], group="rating"),
+        spec("missing_rates", deps=["judged_impressions", "attributions", "fx_rates", "contracts"], group="rating"),
         *(spec(table, deps=["contracts", "accruals"], group="documents") for table in _DRAFTS),
     ],
     partitions_def=monthly,
@@ -31,17 +33,16 @@ _RATED = ("impression_outcomes", "accruals", "missing_rates")
         checks.OUTCOMES_ADD_UP.spec,
         checks.PARTNER_RATES_THERE.spec,
         checks.LINES_TIE_TO_ACCRUALS.spec,
+        checks.PAID_ON_CHARGED_CREDIT.spec,
     ],
 )
 def rate(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
     """Bring the month's days up to date, price them under the contracts as approved now, and draft the documents."""
     month = Month.parse(context.partition_key[:7])
     with home.open().lock() as here:
-        upkeep = Upkeep(here)
-        log_other_days(context, upkeep.delivery())
-        log_other_days(context, upkeep.attributions())
-        log_other_days(context, upkeep.judgements())
-        rated = upkeep.rate(month)
+        upkeep = Upkeep(here, known_at(context))
+        *earlier, rated = upkeep.everything(month)
+        log_other_days(context, earlier)
         tables = {table: here.warehouse.read(table, [str(month)]).collect() for table in (*_RATED, *_DRAFTS)}
         described = {
             "draft_invoices": by_currency(tables["draft_invoices"], "total"),

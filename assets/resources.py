@@ -1,11 +1,13 @@
 """What assets are given: the home, as a plain object that has never heard of Dagster."""
 
 import os
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
 import dagster as dg
 
+from contracts_io.calendar import parse_instant
 from contracts_io.home import SETTINGS_FILE, Home
 
 
@@ -25,3 +27,13 @@ class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         path = self.path or os.environ.get("ADLEDGER_HOME") or "adledger-home"
         settings = Path(path) / SETTINGS_FILE
         return _opened(path, settings.stat().st_mtime_ns if settings.exists() else 0)
+
+
+KNOWN_AT_TAG = "adledger/known_at"
+"""The tag of a run that goes by the contracts as they were known at an instant, for example 2026-10-20T02:19:53Z."""
+
+
+def known_at(context: dg.AssetExecutionContext) -> datetime | None:
+    """The instant that the run's tag names; None: everything that is approved is known."""
+    text = context.run.tags.get(KNOWN_AT_TAG)
+    return parse_instant(text) if text else None

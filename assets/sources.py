@@ -8,7 +8,7 @@ import dagster as dg
 from assets.describe import OWNERS, column_schema
 from assets.partitions import daily
 from contracts_io.feeds.columns import FEEDS, Feed
-from contracts_io.store.contracts import contract_version
+from contracts_io.store.contract_tables import contract_version
 
 
 def _delivered_columns(feed: Feed) -> dg.TableSchema:

@@ -12,26 +12,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 
 import polars as pl
 
 from assets import checks
+from assets.known_contracts import KnownContracts
 from contracts_io.calendar import ONE_DAY, Month, days_between, months_between
-from contracts_io.contract import InForce, content_hash
+from contracts_io.frames import TABLES
 from contracts_io.home import Home
-from contracts_io.lifecycle import stretches_of
-from contracts_io.terms import AttributionTerms, TermFrames, terms_in_force
-from contracts_io.warehouse import PartitionFile, fingerprint
+from contracts_io.terms import TermFrames
+from contracts_io.warehouse import PartitionFile, Warehouse, fingerprint
 from pipelines.actions import rate_actions
 from pipelines.attribution import attribute
 from pipelines.delivery import delivery_counts
 from pipelines.documents import draft
-from pipelines.media import judge_delivery, rate_media
+from pipelines.media import judge_delivery
+from pipelines.rating import rate_media
 from pipelines.touches import touches
 
-RULES = 1
+RULES = 2
 """Part of every fingerprint: raised by a release in which the same inputs come to other rows, so that all is made again."""
 EARLY_DAYS = 2
 """An event may lie up to 24 hours after the end of its delivery day: two days after its start (spec 3.3)."""
@@ -39,7 +40,7 @@ EARLY_DAYS = 2
 
 @dataclass(frozen=True)
 class Touched:
-    """A day or a month that was written: its rows per table, and what the checks found."""
+    """A day, or the first day of a month, that was written: its rows per table, and what the checks found."""
 
     partition: str
     rows: dict[str, int] = field(default_factory=dict)
@@ -47,30 +48,40 @@ class Touched:
 
 
 class Upkeep:
-    """One look at a home: its contracts as approved, its partitions as published."""
+    """One look at a home: its contracts as known, its partitions as published.
 
-    def __init__(self, home: Home) -> None:
+    ``known_at`` None: everything that is approved is known. ``contracts`` and ``warehouse`` are the home's unless they are given.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        known_at: datetime | None = None,
+        *,
+        contracts: KnownContracts | None = None,
+        warehouse: Warehouse | None = None,
+    ) -> None:
         self._home = home
+        self._known_at = known_at
+        self._contracts = contracts
+        self.warehouse = warehouse or home.warehouse
 
     @cached_property
+    def known(self) -> KnownContracts:
+        """The contracts that this look goes by."""
+        return self._contracts or KnownContracts(self._home.contracts.approved(self._known_at))
+
+    @property
     def terms(self) -> TermFrames:
         """The contracts in force, as frames."""
-        return terms_in_force(self._stretches)
-
-    @cached_property
-    def _stretches(self) -> list[InForce]:
-        return stretches_of(self._home.contracts.approved())
-
-    @cached_property
-    def _attribution_terms(self) -> AttributionTerms:
-        return AttributionTerms(self._stretches)
+        return self.known.terms
 
     @cached_property
     def _rates(self) -> pl.DataFrame:
-        return self._home.warehouse.read("fx_rates").collect()
+        return self.warehouse.read("fx_rates").collect()
 
     def _live(self, table: str) -> dict[str, PartitionFile]:
-        return self._home.warehouse.catalogue.live(table)
+        return self.warehouse.catalogue.live(table)
 
     def _stale(self, inputs: Mapping[str, str], *tables: str) -> dict[str, str]:
         """Those of ``inputs``, fingerprint by partition, by which one of the tables was not made."""
@@ -81,11 +92,18 @@ class Upkeep:
             if any(partition not in files or files[partition].inputs != made_from for files in live)
         }
 
+    def everything(self, through: Month) -> Iterator[Touched]:
+        """Bring days, and months up to ``through``, up to date."""
+        yield from self.delivery()
+        yield from self.attributions()
+        yield from self.judgements()
+        yield from self.rate_through(through)
+
     # Delivery counts and touches: no contract is read
 
     def delivery(self) -> Iterator[Touched]:
         """Count and lay out every day whose impressions or clicks are not those its counts and touches were made from."""
-        warehouse = self._home.warehouse
+        warehouse = self.warehouse
         impressions = self._live("impressions")
         for day, inputs in self._stale_delivery_inputs().items():
             served, clicked = warehouse.read("impressions", [day]), warehouse.read("clicks", [day])
@@ -116,7 +134,7 @@ class Upkeep:
 
     def attributions(self, through: str | None = None) -> Iterator[Touched]:
         """Attribute every day that ``stale_attributions`` names, up to day ``through`` where it is given."""
-        warehouse = self._home.warehouse
+        warehouse = self.warehouse
         for text, inputs in self._stale(self._attribution_inputs(), "attributions").items():
             if through is not None and text > through:
                 continue
@@ -124,6 +142,7 @@ class Upkeep:
             attributed = attribute(
                 warehouse.read("conversions", [text]),
                 warehouse.read("conversion_states", [text]),
+                warehouse.read("household_conversions", [text]),
                 warehouse.read("touches", self._touch_days(day)),
                 self.terms,
                 self._rates,
@@ -143,26 +162,32 @@ class Upkeep:
 
     def _attribution_inputs(self) -> dict[str, str]:
         conversions, states, laid_out = self._live("conversions"), self._live("conversion_states"), self._live("touches")
-        horizon = timedelta(days=self._home.settings.horizon_days)
+        households = self._live("household_conversions")
         inputs = {}
         for text in conversions:
             day = date.fromisoformat(text)
-            first, last = day - horizon - ONE_DAY, day + timedelta(days=EARLY_DAYS + 1)
+            first, last = self._event_days(day)
+            repeats = self.known.attribution.longest_repeat(first, last) is not None
             looked_at = [laid_out[d].sha256 for d in self._touch_days(day) if d in laid_out]
             inputs[text] = fingerprint(
                 RULES,
                 conversions[text].sha256,
                 states[text].sha256,
-                self._attribution_terms.fingerprint(first, last),
+                households[text].sha256 if repeats else "",
+                self.known.attribution.fingerprint(first, last),
                 self._rates_fingerprint(first, last),
                 *looked_at,
             )
         return inputs
 
+    def _event_days(self, day: date) -> tuple[date, date]:
+        """The first and the last local date, in any zone, of what was delivered on ``day``."""
+        return day - timedelta(days=self._home.settings.horizon_days + 1), day + timedelta(days=EARLY_DAYS + 1)
+
     def _touch_days(self, day: date) -> list[str]:
         """The delivery days of touches that conversions delivered on ``day`` can look back at."""
+        lookback = self.known.attribution.longest_lookback(*self._event_days(day))
         horizon = timedelta(days=self._home.settings.horizon_days)
-        lookback = self._attribution_terms.longest_lookback(day - horizon - ONE_DAY, day + timedelta(days=EARLY_DAYS + 1))
         first = day - horizon - timedelta(days=lookback.days + 1 + EARLY_DAYS)
         last = day + timedelta(days=self._home.settings.grace_days)
         return [str(d) for d in days_between(first, last)]
@@ -178,14 +203,10 @@ class Upkeep:
         if not days:
             return []
         first = days[0] - timedelta(days=self._home.settings.horizon_days + 1)
-        last = days[-1] + timedelta(days=EARLY_DAYS + self._longest_validation)
+        last = days[-1] + timedelta(days=EARLY_DAYS) + self.known.longest_validation
         drafted = (Month.parse(partition) for partition in self._live("draft_payouts"))
-        return sorted({*months_between(Month.of(first), Month.of(last)), *drafted})
-
-    @cached_property
-    def _longest_validation(self) -> int:
-        longest = self.terms.contracts["validation_days"].max()
-        return int(longest) if isinstance(longest, int) else 0
+        months = {Month.of(first), Month.of(last), *drafted}
+        return list(months_between(min(months), max(months)))  # each goes on from the one before it
 
     def stale_months(self) -> list[Month]:
         """The months whose drafts are missing or were made from something else than what is there now."""
@@ -200,28 +221,27 @@ class Upkeep:
 
     def judgements(self) -> Iterator[Touched]:
         """Judge the impressions of every day that ``stale_judgements`` names."""
-        warehouse = self._home.warehouse
+        warehouse = self.warehouse
         for day, inputs in self._stale(self._judgement_inputs(), "judged_impressions").items():
             judged = judge_delivery(warehouse.read("delivery_counts", [day]), self.terms)
             placed = {side: int(judged.filter(side=side)["impressions"].sum()) for side in ("advertiser", "partner")}
-            checks.require([checks.outcomes_add_up(warehouse.rows("impressions", day), placed)], where=f"delivery day {day}")
+            tied = [checks.outcomes_add_up(warehouse.rows("impressions", day), placed), checks.both_sides_tie(judged)]
+            checks.require(tied, where=f"delivery day {day}")
             file = warehouse.write("judged_impressions", day, judged, inputs)
             warehouse.publish([file])
             yield Touched(day, {file.table: file.rows})
 
     def _judgement_inputs(self) -> dict[str, str]:
-        late, early = timedelta(days=self._home.settings.horizon_days + 1), timedelta(days=EARLY_DAYS + 1)
-        inputs = {}
-        for text, counts in self._live("delivery_counts").items():
-            day = date.fromisoformat(text)
-            inputs[text] = fingerprint(RULES, counts.sha256, *self._in_force(day - late, day + early))
-        return inputs
+        return {
+            text: fingerprint(RULES, counts.sha256, *self.known.in_force(*self._event_days(date.fromisoformat(text))))
+            for text, counts in self._live("delivery_counts").items()
+        }
 
     def _counted_and_judged(self, days: Sequence[str]) -> tuple[int, dict[str, int]]:
         """The impressions counted on ``days``, and per side those judged."""
         total = pl.col("impressions").sum()
-        counted = self._home.warehouse.read("delivery_counts", days).select(total).collect().item()
-        judged = self._home.warehouse.read("judged_impressions", days).group_by("side").agg(total).collect()
+        counted = self.warehouse.read("delivery_counts", days).select(total).collect().item()
+        judged = self.warehouse.read("judged_impressions", days).group_by("side").agg(total).collect()
         return int(counted), {"advertiser": 0, "partner": 0, **dict(judged.iter_rows())}
 
     def is_stale(self, month: Month) -> bool:
@@ -229,31 +249,56 @@ class Upkeep:
         behind = self.stale_delivery() or self.stale_attributions() or self.stale_judgements()
         return bool(behind) or month in self.stale_months()
 
-    def rate(self, month: Month) -> Touched:
-        """Rate and draft one month."""
-        warehouse = self._home.warehouse
+    def rate_through(self, month: Month) -> Iterator[Touched]:
+        """Rate and draft every month up to ``month`` that is out of date, in their order, and that month in any case."""
+        for earlier in self.months():
+            if earlier < month and self._stale({str(earlier): self._month_inputs(earlier)}, "draft_payouts"):
+                yield self._rate(earlier)
+        yield self._rate(month)
+
+    def _rate(self, month: Month) -> Touched:
+        warehouse, known = self.warehouse, self.known
         inputs = self._month_inputs(month)
-        media = rate_media(warehouse.read_days("judged_impressions", self._count_days(month)), month)
+        before = warehouse.read("flights", [str(month.previous)]).collect()
+        media = rate_media(
+            warehouse.read_days("judged_impressions", self._count_days(month)),
+            known.terms,
+            self._rates,
+            before,
+            self._home.settings.cost_currency,
+            month,
+        )
         conversion_days = self._conversion_days(month)
         actions = rate_actions(
             warehouse.read("attributions", conversion_days),
             warehouse.read("attribution_credits", conversion_days),
-            self.terms,
+            known.terms,
             self._rates,
             month,
         )
-        keys = [name for name in media.accruals.columns if name not in ("units", "amount")]
+        keys = [name for name in TABLES["accruals"].columns if name not in ("units", "uncapped", "amount")]
         accruals = pl.concat([media.accruals, actions.accruals]).sort(keys)
-        drafts = draft(accruals, self.terms, month)
+        drafts = draft(
+            accruals,
+            known.terms,
+            month,
+            flights_before=before,
+            flights=media.flights,
+            minimums=self._is_served(month),
+            known_at=known.known_at,
+        )
         found = [
             checks.outcomes_add_up(*self._counted_and_judged(self._count_days(month))),
             checks.lines_tie_to_accruals(accruals, drafts),
+            checks.paid_on_charged_credit(actions.units, actions.charged),
         ]
         checks.require(found, where=f"month {month}")
         tables = {
             "impression_outcomes": media.outcomes,
             "accruals": accruals,
-            "missing_rates": actions.missing_rates,
+            "action_units": actions.units,
+            "missing_rates": pl.concat([media.missing_rates, actions.missing_rates]).unique().sort(pl.all()),
+            "flights": drafts.flights,
             "draft_invoices": drafts.invoices,
             "draft_invoice_lines": drafts.invoice_lines,
             "draft_payouts": drafts.payouts,
@@ -261,29 +306,26 @@ class Upkeep:
         }
         files = [warehouse.write(table, str(month), frame, inputs) for table, frame in tables.items()]
         warehouse.publish(files)
-        return Touched(str(month), {file.table: file.rows for file in files}, found)
+        return Touched(str(month.first), {file.table: file.rows for file in files}, found)
 
-    def _in_force(self, first: date, last: date) -> list[tuple[object, ...]]:
-        return [
-            (s.contract.contract_id, s.version, s.first, s.last, digest)
-            for s, digest in zip(self._stretches, self._content_hashes, strict=True)
-            if s.first <= last and (s.last is None or s.last >= first)
-        ]
-
-    @cached_property
-    def _content_hashes(self) -> list[str]:
-        return [content_hash(s.contract) for s in self._stretches]
+    def _is_served(self, month: Month) -> bool:
+        """Whether a minimum can be asked for: from the month of the first delivery on, not for what came late from before."""
+        days = self._home.days_run()
+        return bool(days) and month >= Month.of(days[0])
 
     def _month_inputs(self, month: Month) -> str:
         counts, credits = self._live("judged_impressions"), self._live("attribution_credits")
-        judged = self._live("attributions")
-        first, last = month.first - timedelta(days=self._longest_validation + 2), month.last + ONE_DAY
+        judged, flights = self._live("attributions"), self._live("flights").get(str(month.previous))
+        first, last = self._first_action(month), month.last + ONE_DAY
         days = self._conversion_days(month)
         return fingerprint(
             RULES,
-            *self._in_force(first, last),
+            self._home.settings.cost_currency,
+            self._is_served(month),
+            *self.known.in_force(first, last),
             *(counts[day].sha256 for day in self._count_days(month) if day in counts),
             *(judged[day].sha256 + credits[day].sha256 for day in days if day in credits),
+            flights and flights.sha256,
             self._rates_fingerprint(first, last),
         )
 
@@ -293,7 +335,16 @@ class Upkeep:
         return [str(d) for d in days_between(month.first - timedelta(days=EARLY_DAYS + 1), month.last + ONE_DAY + late)]
 
     def _conversion_days(self, month: Month) -> list[str]:
-        """The delivery days that can hold conversions billed in the month on either side."""
+        """The delivery days that can hold conversions billed in the month on either side, or counted before these."""
         late = timedelta(days=self._home.settings.horizon_days + 1)
-        first = month.first - timedelta(days=self._longest_validation + EARLY_DAYS + 1)
+        first = self._first_action(month) - timedelta(days=EARLY_DAYS + 1)
         return [str(d) for d in days_between(first, month.last + ONE_DAY + late)]
+
+    def _first_action(self, month: Month) -> date:
+        """The first local date of a conversion that can matter to the month.
+
+        What a partner is paid for in the month, the advertiser may have been billed for in an earlier one, whose cap counts
+        from that month's start.
+        """
+        spread = self.known.longest_validation + 2 * ONE_DAY
+        return Month.of(month.first - spread).first - spread

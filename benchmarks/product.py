@@ -37,7 +37,7 @@ def prepare(home: Path, log: Path) -> None:
     files = sorted((log / "contracts").glob("*.json"))
     documents = [(file.name, parse_document(file.read_text(encoding="utf-8"), name=file.name)) for file in files]
     for imported in made.contracts.import_documents(documents, by="submitter", at=now):
-        made.contracts.approve(imported.contract_id, by="approver", at=now)
+        made.contracts.approve(*imported[:2], by="approver", at=now, content_hash=imported.content_hash)
 
 
 def run(home: Path, *days: str) -> None:

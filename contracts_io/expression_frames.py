@@ -1,4 +1,4 @@
-"""A condition of ``eligible_when`` for a whole table, with the answers of ``expression_values`` exactly.
+"""A condition of ``eligible_when`` for a whole table, exactly: texts by code point, LIKE minds capitals, x / 0 is null.
 
 No arithmetic is left to the engine. The only number of a conversion is ``order_value``, a whole number of nanos; so whatever is
 calculated from it is a fraction of two polynomials in that whole number, and a comparison of two such fractions holds on a few

@@ -20,7 +20,7 @@ from pandera.errors import SchemaErrors
 
 from contracts_io.calendar import INSTANT
 from contracts_io.errors import WarehouseError
-from contracts_io.money import NANOS_TYPE, RATE_TYPE
+from contracts_io.money import FACTOR_TYPE, NANOS_TYPE, RATE_TYPE
 
 FEED_NAMES = ("impressions", "clicks", "conversions", "conversion_adjustments")
 RATE_KINDS = ("per_mille", "flat", "percent")
@@ -267,6 +267,22 @@ _TABLES = (
         },
     ),
     _table(
+        "household_conversions",
+        "day",
+        "The conversions, of any day, that came before one of the day's of the same advertiser, event and household, and these.",
+        {
+            "advertiser_id": _text("advertiser that reported it"),
+            "event": _text("purchase, signup, …"),
+            "household_id": _text("household that converted"),
+            "conversion_id": _text("id of the conversion"),
+            "event_time": _column(INSTANT, "when it happened"),
+            "is_reversed": _column(pl.Boolean, "its latest adjustment is a reverse"),
+            "earlier_order_at": _column(
+                INSTANT, "time of the latest earlier conversion of the same order that is not reversed", nullable=True
+            ),
+        },
+    ),
+    _table(
         "delivery_counts",
         "day",
         "Impressions of a delivery day by every dimension that a contract can price; no contract is read for it.",
@@ -298,8 +314,12 @@ _TABLES = (
             "line_item_id": _text("campaign line"),
             "partner_id": _text("publisher or affiliate"),
             "outcome": _text("outcome of spec 5.1", isin=OUTCOMES),
-            "rate_micros": _column(pl.Int64, "rate per 1,000 in millionths", nullable=True),
+            "multiplier": _column(FACTOR_TYPE, "product of the term's multipliers that apply, exact; 1 where none does"),
+            "advertiser_id": _text("party of the advertiser contract that covers them; null: none", nullable=True),
             "impressions": _count("impressions", least=1),
+            "cost": _unsigned_amount(
+                "sum of their cleared prices, in the settings' cost_currency; 0 unless the term is dcpm"
+            ),
         },
     ),
     _table(
@@ -381,26 +401,74 @@ _TABLES = (
             "contract_id": _text("contract"),
             "version": _column(pl.Int32, "version that priced it"),
             "term_id": _text("term that priced it"),
-            "kind": _text("kind of the line it goes to", isin=("media", "action")),
+            "kind": _text("kind of the line it goes to", isin=("media", "action", "revenue_share")),
             "line_item_id": _text("campaign line; null on actions", nullable=True),
             "partner_id": _text("publisher or affiliate; null on an advertiser's actions", nullable=True),
             "event": _text("event of an action", nullable=True),
-            "advertiser_contract_id": _text("on a partner's actions: the contract that was charged", nullable=True),
-            "rate": _column(RATE_TYPE, "price per mille, flat amount or percent rate", nullable=True),
-            "rate_kind": _text("what the rate is", isin=RATE_KINDS),
+            "advertiser_contract_id": _text(
+                "on a partner's actions and shares: the contract that was charged", nullable=True
+            ),
+            "step": _column(pl.Int32, "price step, from 1; null where the model has none", pa.Check.ge(1), nullable=True),
+            "rate": _column(RATE_TYPE, "effective price per mille, flat amount or percent rate; null: none", nullable=True),
+            "rate_kind": _text("what the rate is; null where there is none", isin=RATE_KINDS, nullable=True),
             "units": _count("impressions or conversions", least=1),
-            "amount": _amount("exact amount in the contract's currency"),
+            "uncapped": _amount("exact amount before any budget, in the contract's currency"),
+            "amount": _amount("exact amount that is charged, in the contract's currency"),
+        },
+    ),
+    _table(
+        "flights",
+        "month",
+        "What the flight of each cpm and dcpm term has come to by the month's end: what its cap and its budget go by.",
+        {
+            "contract_id": _text("contract"),
+            "term_id": _text("term, in all its versions"),
+            "impressions": _count("impressions billed, since the flight began"),
+            "charged": _amount("exact amounts charged, since the flight began"),
+            "lined": _amount("its media and budget_cap lines, rounded, since the flight began"),
+        },
+    ),
+    _table(
+        "action_units",
+        "month",
+        "Each attributed conversion as a unit of each term that holds some of its credit: charged, at which step, or over the cap.",
+        {
+            "side": _text("advertiser or partner", isin=("advertiser", "partner")),
+            "billing_date": _column(pl.Date, "local date plus validation days, contract's zone"),
+            "contract_id": _text("contract"),
+            "version": _column(pl.Int32, "version that priced it"),
+            "term_id": _text("term that priced it"),
+            "conversion_id": _text("id of the conversion"),
+            "delivery_day": _column(pl.Date, "delivery day of the conversion"),
+            "event": _text("purchase, signup, …"),
+            "partner_id": _text("partner that is paid; null on the advertiser side", nullable=True),
+            "advertiser_contract_id": _text("on the partner side: the contract that was charged", nullable=True),
+            "credit": _column(
+                pl.Int64, "its credit on the term, millionths", pa.Check(_credit_within_whole, name="credit_within_whole")
+            ),
+            "position": _column(
+                pl.Int64,
+                "place among the term's units of the month, from 1; null: over the cap",
+                pa.Check.ge(1),
+                nullable=True,
+            ),
+            "step": _column(pl.Int32, "price step, from 1; null: over the cap", pa.Check.ge(1), nullable=True),
+            "value": _unsigned_amount("value in the contract's currency"),
+            "rate": _column(RATE_TYPE, "flat amount or percent rate of the step", nullable=True),
+            "rate_kind": _text("what the rate is", isin=RATE_KINDS, nullable=True),
+            "fee": _unsigned_amount("fee of the whole conversion, contract's currency; null: over the cap"),
+            "amount": _unsigned_amount("fee times credit; null: over the cap"),
         },
     ),
     _table(
         "missing_rates",
         "month",
-        "Exchange rates that a partner's value needs and that are not there; a month with any cannot be closed.",
+        "Exchange rates that an amount needs and that are not there; a month with any cannot be closed.",
         {
-            "date": _column(pl.Date, "UTC date of the conversion"),
+            "date": _column(pl.Date, "date of the rate: UTC date of the conversion, local date of the impressions"),
             "base": _column(pl.String, "currency of the value", pa.Check.str_length(3, 3)),
-            "quote": _column(pl.String, "currency of the partner contract", pa.Check.str_length(3, 3)),
-            "contract_id": _text("partner contract"),
+            "quote": _column(pl.String, "currency of the contract", pa.Check.str_length(3, 3)),
+            "contract_id": _text("contract that needs it"),
         },
     ),
     _table(
@@ -412,6 +480,7 @@ _TABLES = (
             "version": _column(pl.Int32, "version in force on the contract's last day in the month"),
             "party_id": _text("advertiser"),
             "currency": _column(pl.String, "ISO 4217", pa.Check.str_length(3, 3)),
+            "known_at": _column(INSTANT, "the latest approval of a contract that was known"),
             "payment_terms_days": _column(pl.Int32, "days from issue to due date", pa.Check.ge(0)),
             "net": _amount("sum of the lines"),
             "tax": _amount("tax on the net"),
@@ -428,6 +497,7 @@ _TABLES = (
             "kind": _text("kind of spec 7.1"),
             "term_id": _text("term", nullable=True),
             "version": _column(pl.Int32, "version", nullable=True),
+            "step": _column(pl.Int32, "price step of a tier fee or an action, from 1", nullable=True),
             "description": _text("the line in words"),
             "quantity": _column(pl.Int64, "impressions or conversions", nullable=True),
             "rate": _column(RATE_TYPE, "price per mille, flat amount or percent rate", nullable=True),
@@ -443,6 +513,7 @@ _TABLES = (
             "version": _column(pl.Int32, "version in force on the contract's last day in the month"),
             "partner_id": _text("partner"),
             "currency": _column(pl.String, "ISO 4217", pa.Check.str_length(3, 3)),
+            "known_at": _column(INSTANT, "the latest approval of a contract that was known"),
             "minimum_payout": _column(RATE_TYPE, "least amount that is paid at once"),
             "withholding": _column(RATE_TYPE, "share withheld of what is due"),
             "earnings": _amount("sum of the lines"),
@@ -458,6 +529,7 @@ _TABLES = (
             "kind": _text("kind of spec 7.1"),
             "term_id": _text("term", nullable=True),
             "version": _column(pl.Int32, "version", nullable=True),
+            "step": _column(pl.Int32, "price step of a tier fee or an action, from 1", nullable=True),
             "advertiser_contract_id": _text("contract that was charged", nullable=True),
             "description": _text("the line in words"),
             "quantity": _column(pl.Int64, "impressions or conversions", nullable=True),

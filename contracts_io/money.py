@@ -26,6 +26,8 @@ NANOS_TYPE = pl.Decimal(38, 9)
 """How an exact amount is stored in a table: human readable, nine places, read back unchanged by every engine."""
 RATE_TYPE = pl.Decimal(38, 6)
 """How a rate, share or factor is stored in a table: six places."""
+FACTOR_TYPE = pl.Decimal(38, 18)
+"""How the exact product of three factors is stored."""
 
 # ISO 4217: every currency that does not have two minor units. Codes without a minor unit (gold, testing) are no money.
 _MINOR_DIGITS = {

@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from contracts_io.contract import Contract, Cpa, Cpm, Dcpm, FlatFee, InForce, PercentFee, Term, term_days
+from contracts_io.calendar import ONE_DAY
+from contracts_io.contract import Contract, Cpa, Cpm, Dcpm, InForce, RevenueShare, Term, term_days
+from contracts_io.pricing import FACTORS_SCHEMA, STEPS_SCHEMA, factor_rows, hour_factors, step_rows
 
 OPEN_END = date(9999, 12, 31)
 """The last day of what has no end."""
@@ -39,12 +41,13 @@ TERMS_SCHEMA = pl.Schema(
         "model": pl.String(),
         "event": pl.String(),
         "billable_on": pl.String(),
-        "rate_micros": pl.Int64(),
-        "fee_type": pl.String(),
-        "fee_amount_micros": pl.Int64(),
-        "fee_rate_micros": pl.Int64(),
-        "fee_minimum_micros": pl.Int64(),
-        "fee_maximum_micros": pl.Int64(),
+        "tier_mode": pl.String(),
+        "hour_factors": pl.List(pl.Int64()),
+        "impression_cap": pl.Int64(),
+        "budget_micros": pl.Int64(),
+        "monthly_cap": pl.Int64(),
+        "markup_micros": pl.Int64(),
+        "share_micros": pl.Int64(),
         "line_items": pl.List(pl.String()),
         "advertisers": pl.List(pl.String()),
         "first_on": pl.Date(),
@@ -65,8 +68,19 @@ CONTRACTS_SCHEMA = pl.Schema(
         "click_lookback": DURATION,
         "click_over_view": pl.Boolean(),
         "view_basis": pl.String(),
+        "half_life": pl.Int32(),
+        "new_customers_only": pl.Boolean(),
+        "countries": pl.List(pl.String()),
+        "minimum_order_value_micros": pl.Int64(),
+        "excluded_categories": pl.List(pl.String()),
+        "excluded_coupons": pl.List(pl.String()),
+        "repeat_household_days": pl.Int32(),
         "order_dedup_days": pl.Int32(),
+        "eligible_when": pl.String(),
         "payment_terms_days": pl.Int32(),
+        "agency_commission_micros": pl.Int64(),
+        "minimum_monthly_micros": pl.Int64(),
+        "tax_rate_micros": pl.Int64(),
         "withholding_micros": pl.Int64(),
         "minimum_payout_micros": pl.Int64(),
         "first_on": pl.Date(),
@@ -86,20 +100,27 @@ OVERRIDES_SCHEMA = pl.Schema(
 
 
 class TermFrames(NamedTuple):
-    """Contracts in force, as three frames.
+    """Contracts in force, as five frames.
 
-    ``terms`` (TERMS_SCHEMA): one row per contract, version, stretch and term, on the days that stretch and term share;
-    ``position`` is the term's place in the document from 0, ``event`` and the fee are of cpa, ``billable_on`` of cpm and
-    dcpm, ``rate_micros`` is the flat cpm rate per 1,000; ``line_items`` and ``advertisers`` null: no filter.
-    ``contracts`` (CONTRACTS_SCHEMA): one row per contract, version and stretch; the columns of attribution are null where
-    the contract has none, ``order_dedup_days`` is null on the partner side, withholding and minimum payout are 0 where not
-    agreed.
+    ``terms`` (TERMS_SCHEMA): one row per contract, version and term, on the days that the version's stretch and the term
+    share; ``position`` is the term's place in the document from 0, ``event`` and ``monthly_cap`` are of cpa,
+    ``billable_on``, ``impression_cap`` and ``budget_micros`` of cpm and dcpm, ``tier_mode`` of cpm and cpa (a flat price is
+    one graduated step), ``markup_micros`` of dcpm, ``share_micros`` of revenue share; a cap or budget is null where there is
+    none; ``hour_factors`` has the daypart factor in micros of each of the 168 local hours of a week from Monday 00:00, null
+    where there are no dayparts; ``line_items`` and ``advertisers`` null: no filter.
+    ``steps`` (STEPS_SCHEMA): the price steps of each cpm and cpa term of a version.
+    ``factors`` (FACTORS_SCHEMA): its factors by device type and country.
+    ``contracts`` (CONTRACTS_SCHEMA): one row per contract and version in force; the columns of attribution and of
+    eligibility are null where the contract has none, a rule of eligibility that is not agreed is null (``new_customers_only``
+    false); commission, minimum, tax, withholding and minimum payout are 0 where not agreed.
     ``overrides`` (OVERRIDES_SCHEMA): one row per contract, version and partner; a null lookback is the contract's own.
 
     A lookback of 0 switches its kind of touch off, in both frames.
     """
 
     terms: pl.DataFrame
+    steps: pl.DataFrame
+    factors: pl.DataFrame
     contracts: pl.DataFrame
     overrides: pl.DataFrame
 
@@ -108,24 +129,35 @@ def terms_in_force(stretches: Sequence[InForce]) -> TermFrames:
     """The frames of these stretches, rows in the order given, then of the document; typed also where there are none."""
     terms: list[tuple[Any, ...]] = []
     contracts: list[tuple[Any, ...]] = []
-    overrides: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
+    steps, factors, overrides = _Once(), _Once(), _Once()
     for stretch in stretches:
         contract, version, first, last = stretch
         key = (contract.side, contract.contract_id, version, contract.party.id, contract.currency, contract.timezone)
         contracts.append((*key, *_document_columns(contract), first, last or OPEN_END))
         for position, term in enumerate(contract.terms):
             days = _shared_days(stretch, term)
-            if days is not None:
-                terms.append(
-                    (*key, term.term_id, position, *_pricing_columns(term), term.line_items, term.advertisers, *days)
-                )
-        if contract.partner_overrides:
-            overrides[contract.contract_id, version] = _override_rows(contract, version)
+            if days is None:
+                continue
+            terms.append((*key, term.term_id, position, *_pricing_columns(term), term.line_items, term.advertisers, *days))
+            named = (contract.contract_id, version, term.term_id)
+            steps[named] = [(*named, *row) for row in step_rows(term.pricing)]
+            factors[named] = [(*named, *row) for row in factor_rows(term.pricing)]
+        overrides[contract.contract_id, version] = _override_rows(contract, version)
     return TermFrames(
         _frame(terms, TERMS_SCHEMA),
+        _frame(steps.rows, STEPS_SCHEMA),
+        _frame(factors.rows, FACTORS_SCHEMA),
         _frame(contracts, CONTRACTS_SCHEMA),
-        _frame([row for rows in overrides.values() for row in rows], OVERRIDES_SCHEMA),
+        _frame(overrides.rows, OVERRIDES_SCHEMA),
     )
+
+
+class _Once(dict[tuple[Any, ...], list[tuple[Any, ...]]]):
+    """Rows of a version, or of a term of it, which are listed once however many stretches the version has."""
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        return [row for rows in self.values() for row in rows]
 
 
 class AttributionTerms:
@@ -144,19 +176,34 @@ class AttributionTerms:
         """SHA-256, as hex, of all that a conversion with a local date in the window can be attributed by.
 
         That is contract, version, party, currency, zone, validation days, attribution, eligibility, overrides, and of each
-        cpa term its event, line items and days within the window. CPM terms, fees and names leave it as it is.
+        cpa term its event, line items and days within the window. Where a repeat by a household matters, also what makes
+        the party's earlier conversions duplicate orders: zone, ``order_dedup_days`` and the events and days of cpa terms, as
+        far back as a repeat reaches. CPM terms, fees and names leave it as it is.
         """
         digest = hashlib.sha256(f"{first}/{last}".encode())
+        repeats: dict[str, timedelta] = {}
         for part in self._agreed:
             if part.inner_first <= first and last <= part.inner_last:
                 digest.update(part.filled)
             elif part.first <= last and first <= part.last:
                 digest.update(_within(part, first, last))
+            else:
+                continue
+            if part.repeat is not None:
+                repeats[part.party] = max(part.repeat, repeats.get(part.party, OFF))
+        for part in self._agreed if repeats else ():
+            since = first - repeats.get(part.party, OFF)
+            digest.update(_deduplicated(part, since, first - ONE_DAY))
         return digest.hexdigest()
 
     def longest_lookback(self, first: date, last: date) -> timedelta:
         """The longest lookback of any kind and partner in the window; 0 where no conversion can be attributed."""
         return max((p.longest_lookback for p in self._agreed if p.last >= first and p.first <= last), default=OFF)
+
+    def longest_repeat(self, first: date, last: date) -> timedelta | None:
+        """The most days that a repeat by a household reaches back in the window; None where no contract asks for it."""
+        repeats = (p.repeat for p in self._agreed if p.last >= first and p.first <= last)
+        return max((repeat for repeat in repeats if repeat is not None), default=None)
 
 
 class _Attributed(NamedTuple):
@@ -167,6 +214,7 @@ class _Attributed(NamedTuple):
     """
 
     key: tuple[str, int]
+    party: str
     first: date
     last: date
     inner_first: date
@@ -175,6 +223,9 @@ class _Attributed(NamedTuple):
     terms: tuple[tuple[bytes, date, date], ...]
     filled: bytes
     longest_lookback: timedelta
+    repeat: timedelta | None
+    dedup: bytes
+    events: tuple[tuple[str, date, date], ...]
 
 
 _FILLS = b"*"
@@ -185,13 +236,17 @@ def _attributed(stretch: InForce) -> _Attributed | None:
     attribution = contract.attribution
     if contract.side != "advertiser" or attribution is None:
         return None
-    terms = tuple(
-        (_hash([term.term_id, term.pricing.event, term.line_items]), *days)
+    by_action = [
+        (term.term_id, term.pricing.event, term.line_items, days)
         for term in contract.terms
         if isinstance(term.pricing, Cpa) and (days := _shared_days(stretch, term)) is not None
-    )
-    if not terms:
+    ]
+    if not by_action:
         return None
+    terms = tuple((_hash([term_id, event, line_items]), *days) for term_id, event, line_items, days in by_action)
+    eligibility = contract.eligibility
+    repeat = eligibility.repeat_household_days if eligibility else None
+    dedup = eligibility.order_dedup_days if eligibility else None
     agreed = _hash(
         [
             contract.contract_id,
@@ -201,13 +256,14 @@ def _attributed(stretch: InForce) -> _Attributed | None:
             contract.timezone,
             contract.validation_days,
             attribution.model_dump_json(),
-            contract.eligibility.model_dump_json() if contract.eligibility else None,
+            eligibility.model_dump_json() if eligibility else None,
             [override.model_dump_json() for override in contract.partner_overrides],
         ]
     )
     lookbacks = [attribution.lookback, *(o.lookback for o in contract.partner_overrides if o.lookback and not o.excluded)]
     return _Attributed(
         key=(contract.contract_id, stretch.version),
+        party=contract.party.id,
         first=min(first for _, first, _ in terms),
         last=max(last for _, _, last in terms),
         inner_first=max(first for _, first, _ in terms),
@@ -216,6 +272,9 @@ def _attributed(stretch: InForce) -> _Attributed | None:
         terms=terms,
         filled=agreed + b"".join(term + _FILLS for term, _, _ in terms),
         longest_lookback=max(lookback or OFF for pair in lookbacks for lookback in (pair.view, pair.click)),
+        repeat=None if repeat is None else timedelta(days=repeat),
+        dedup=_hash([contract.contract_id, contract.timezone, dedup]),
+        events=tuple((event, *days) for _, event, _, days in by_action),
     )
 
 
@@ -226,6 +285,14 @@ def _within(part: _Attributed, first: date, last: date) -> bytes:
         if on <= last and first <= until
     ]
     return part.agreed + b"".join(meeting) if meeting else b""
+
+
+def _deduplicated(part: _Attributed, first: date, last: date) -> bytes:
+    """What the duplicate orders among the party's conversions of the window depend on."""
+    days = sorted(
+        {(event, max(on, first), min(until, last)) for event, on, until in part.events if on <= last and first <= until}
+    )
+    return part.dedup + _hash([[event, str(on), str(until)] for event, on, until in days]) if days else b""
 
 
 def _hash(content: list[Any]) -> bytes:
@@ -240,16 +307,20 @@ def _shared_days(stretch: InForce, term: Term) -> tuple[date, date] | None:
 
 def _pricing_columns(term: Term) -> tuple[Any, ...]:
     pricing = term.pricing
-    event = pricing.event if isinstance(pricing, Cpa) else None
-    billable_on = pricing.billable_on if isinstance(pricing, Cpm | Dcpm) else None
-    rate = pricing.rate if isinstance(pricing, Cpm) else None
-    fee = pricing.fee if isinstance(pricing, Cpa) else None
-    priced = (pricing.model, event, billable_on, rate)
-    if isinstance(fee, FlatFee):
-        return (*priced, fee.type, fee.amount, None, None, None)
-    if isinstance(fee, PercentFee):
-        return (*priced, fee.type, None, fee.rate, fee.minimum, fee.maximum)
-    return (*priced, None, None, None, None, None)
+    delivered = pricing if isinstance(pricing, Cpm | Dcpm) else None
+    tiers = pricing.tiers if isinstance(pricing, Cpm | Cpa) else None
+    return (
+        pricing.model,
+        pricing.event if isinstance(pricing, Cpa) else None,
+        delivered.billable_on if delivered else None,
+        (tiers.mode if tiers else "graduated") if isinstance(pricing, Cpm | Cpa) else None,
+        hour_factors(pricing),
+        delivered.impression_cap if delivered else None,
+        delivered.budget if delivered else None,
+        pricing.monthly_cap if isinstance(pricing, Cpa) else None,
+        pricing.markup if isinstance(pricing, Dcpm) else None,
+        pricing.share if isinstance(pricing, RevenueShare) else None,
+    )
 
 
 def _document_columns(contract: Contract) -> tuple[Any, ...]:
@@ -261,8 +332,19 @@ def _document_columns(contract: Contract) -> tuple[Any, ...]:
         (attribution.lookback.click or OFF) if attribution else None,
         attribution.click_over_view if attribution else None,
         attribution.view_basis if attribution else None,
+        attribution.half_life if attribution else None,
+        eligibility.new_customers_only if eligibility else None,
+        eligibility.countries if eligibility else None,
+        eligibility.minimum_order_value if eligibility else None,
+        (eligibility.excluded_categories or None) if eligibility else None,
+        (eligibility.excluded_coupons or None) if eligibility else None,
+        eligibility.repeat_household_days if eligibility else None,
         eligibility.order_dedup_days if eligibility else None,
+        eligibility.eligible_when if eligibility else None,
         contract.payment_terms_days,
+        contract.agency_commission or 0,
+        contract.minimum_monthly or 0,
+        contract.tax.rate if contract.tax else 0,
         contract.withholding or 0,
         contract.minimum_payout or 0,
     )

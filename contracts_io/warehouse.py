@@ -65,10 +65,10 @@ class Listing(Protocol):
 
 
 class Warehouse:
-    """The tables of one home."""
+    """The tables of one home; ``root`` is the folder of their files."""
 
     def __init__(self, root: Path, catalogue: Listing) -> None:
-        self._root = root
+        self.root = root
         self.catalogue = catalogue
 
     def write(self, table: str, partition: str, frame: pl.LazyFrame | pl.DataFrame, inputs: str = "") -> PartitionFile:
@@ -77,7 +77,7 @@ class Warehouse:
         ``inputs`` is the fingerprint of what the rows were made from. Raises WarehouseError where rows break the table's
         rules or the disk does not take them; then nothing is left behind.
         """
-        folder = self._root / table / partition
+        folder = self.root / table / partition
         with self._temporary() as path:
             self._sink(frame, path)
             written = pl.scan_parquet(path)
@@ -93,8 +93,8 @@ class Warehouse:
                 _sync_folder(folder)
                 if is_new:  # or a power cut could lose the folder that the catalogue lists
                     _sync_folder(folder.parent)
-                    _sync_folder(self._root)
-        return PartitionFile(table, partition, str(target.relative_to(self._root)), sha256, rows, inputs)
+                    _sync_folder(self.root)
+        return PartitionFile(table, partition, str(target.relative_to(self.root)), sha256, rows, inputs)
 
     @contextmanager
     def staged(self, frame: pl.LazyFrame) -> Iterator[pl.LazyFrame]:
@@ -153,13 +153,13 @@ class Warehouse:
         """Remove files that nobody lists, and replaced ones that no snapshot in ``pinned`` needs."""
         self.catalogue.forget_removed(pinned)
         listed = self.catalogue.paths()
-        shutil.rmtree(self._root / _STAGING, ignore_errors=True)
-        for path in self._root.glob("*/*/*.parquet"):
-            if str(path.relative_to(self._root)) not in listed:
+        shutil.rmtree(self.root / _STAGING, ignore_errors=True)
+        for path in self.root.glob("*/*/*.parquet"):
+            if str(path.relative_to(self.root)) not in listed:
                 path.unlink()
 
     def _existing(self, file: PartitionFile) -> Path:
-        path = self._root / file.path
+        path = self.root / file.path
         if not path.is_file():
             raise WarehouseError(
                 "the file of a partition is gone",
@@ -170,7 +170,7 @@ class Warehouse:
 
     @contextmanager
     def _temporary(self) -> Iterator[Path]:
-        folder = self._root / _STAGING
+        folder = self.root / _STAGING
         path = folder / f"{uuid.uuid4().hex}.parquet"
         with _disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)

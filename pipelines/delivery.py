@@ -9,6 +9,8 @@ differ, so the local date and hour of a count are known in every zone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from contracts_io.frames import TABLES
@@ -17,14 +19,17 @@ from contracts_io.money import NANOS_TYPE
 DIMENSIONS = [name for name in TABLES["delivery_counts"].columns if name not in ("impressions", "cost")]
 
 
-def delivery_counts(impressions: pl.LazyFrame) -> pl.LazyFrame:
-    """Count a delivery day's accepted impressions (table ``impressions``) into table ``delivery_counts``, sorted."""
+def delivery_counts(impressions: pl.LazyFrame, kept: Sequence[str] = ()) -> pl.LazyFrame:
+    """Count a delivery day's accepted impressions (table ``impressions``) into table ``delivery_counts``, sorted.
+
+    Columns of ``impressions`` in ``kept`` are kept apart and stand first: with its id each impression is a count of its own.
+    """
     return (
         impressions.with_columns(
             quarter_hour=pl.col("event_time").dt.truncate("15m"), valid=pl.col("invalid_reason").is_null()
         )
-        .group_by(DIMENSIONS)
+        .group_by(*kept, *DIMENSIONS)
         .agg(impressions=pl.len().cast(pl.Int64), cost=pl.col("cost").sum().cast(NANOS_TYPE))
-        .sort(DIMENSIONS)
-        .select(TABLES["delivery_counts"].columns)
+        .sort(*kept, *DIMENSIONS)
+        .select(*kept, *TABLES["delivery_counts"].columns)
     )

@@ -1,19 +1,20 @@
-"""Accruals become lines, lines become invoices and payout statements (spec 7.1).
+"""Lines become invoices and payout statements (spec 7.1).
 
-A line sums exact accruals and is rounded once, to the currency's minor unit; net is the sum of rounded lines and is never
-rounded again. Drafts and issued documents come from these same lines; numbers, dates and balances are given at issue.
+Net is the sum of rounded lines and is never rounded again; tax is rounded once, on the net. Drafts and issued documents come
+from these same lines; numbers, dates and balances are given at issue.
 
-    accruals 0.004, 0.004 and 0.004 USD of one term and rate -> one line of 0.01
+    lines 0.01, 0.01 and 0.01 USD -> net 0.03; tax at 19 % 0.0057 -> 0.01; total 0.04
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 import polars as pl
 
-from contracts_io.calendar import Month
+from contracts_io.calendar import INSTANT, Month
 from contracts_io.frames import TABLES
 from contracts_io.money import (
     MICRO,
@@ -26,42 +27,68 @@ from contracts_io.money import (
     nanos,
 )
 from contracts_io.terms import TermFrames
+from pipelines.lines import document_lines
 
-LINE_KINDS = ["media", "action"]
+_FLIGHT = ["contract_id", "term_id"]
 
 
 class Drafts(NamedTuple):
-    """A month's tables ``draft_invoices``, ``draft_invoice_lines``, ``draft_payouts`` and ``draft_payout_lines``."""
+    """A month's tables ``draft_invoices``, ``draft_invoice_lines``, ``draft_payouts``, ``draft_payout_lines``, ``flights``."""
 
     invoices: pl.DataFrame
     invoice_lines: pl.DataFrame
     payouts: pl.DataFrame
     payout_lines: pl.DataFrame
+    flights: pl.DataFrame
 
 
-def draft(accruals: pl.DataFrame, terms: TermFrames, month: Month) -> Drafts:
-    """The documents that the month's table ``accruals`` comes to, one per contract that has a line."""
+def draft(
+    accruals: pl.DataFrame,
+    terms: TermFrames,
+    month: Month,
+    *,
+    flights_before: pl.DataFrame,
+    flights: pl.DataFrame,
+    minimums: bool,
+    known_at: datetime,
+) -> Drafts:
+    """The documents that the month's table ``accruals`` comes to, one per contract that has a line.
+
+    ``flights_before`` is table ``flights`` of the month before; ``flights`` has its columns but ``lined`` for the terms that
+    this month knows of, the others are carried over. ``minimums``: whether agreed minimums are charged for the month.
+    ``known_at`` is the latest approval of a contract in ``terms``.
+    """
     heads = headers(terms, month)
-    lines = _lines(accruals, heads)
+    units = pl.Series("unit", [minor_unit_nanos(currency) for currency in heads["currency"]], pl.Int64)
+    heads = heads.with_columns(units)
+    lines = document_lines(accruals, heads, terms, month, flights_before=flights_before, flights=flights, minimums=minimums)
     sums = lines.group_by("contract_id").agg(pl.col("amount").sum().cast(NANOS_TYPE).alias("net"))
     documents = heads.join(sums, on="contract_id").sort("contract_id")
-    no_tax = pl.lit(0).cast(NANOS_TYPE)
-    invoices = documents.filter(pl.col("side") == "advertiser").with_columns(tax=no_tax, total=pl.col("net"))
+    is_advertiser = pl.col("side") == "advertiser"
+    unit = pl.col("unit").cast(pl.Int128)
+    tax = from_nanos(divide_half_up_expr(nanos("net") * pl.col("tax_rate_micros"), unit * MICRO) * unit)
+    invoices = (
+        documents.filter(is_advertiser)
+        .with_columns(pl.lit(known_at, INSTANT).alias("known_at"), tax=tax)
+        .with_columns(total=(pl.col("net") + pl.col("tax")).cast(NANOS_TYPE))
+    )
     return Drafts(
         invoices.select(TABLES["draft_invoices"].columns),
-        _of_side(lines, "advertiser").select(TABLES["draft_invoice_lines"].columns),
-        payout_heads(documents.filter(pl.col("side") == "partner")),
-        _of_side(lines, "partner").select(TABLES["draft_payout_lines"].columns),
+        lines.filter(is_advertiser).select(TABLES["draft_invoice_lines"].columns),
+        payout_heads(documents.filter(~is_advertiser), known_at),
+        lines.filter(~is_advertiser).select(TABLES["draft_payout_lines"].columns),
+        _lined(flights_before, flights, lines),
     )
 
 
-def payout_heads(documents: pl.DataFrame) -> pl.DataFrame:
+def payout_heads(documents: pl.DataFrame, known_at: datetime) -> pl.DataFrame:
     """Table ``draft_payouts`` from ``headers`` of partner contracts with their ``net``."""
     return documents.select(
         "contract_id",
         "version",
         pl.col("party_id").alias("partner_id"),
         "currency",
+        pl.lit(known_at, INSTANT).alias("known_at"),
         from_micros(pl.col("minimum_payout_micros").fill_null(0)).alias("minimum_payout"),
         from_micros(pl.col("withholding_micros").fill_null(0)).alias("withholding"),
         pl.col("net").alias("earnings"),
@@ -77,49 +104,24 @@ def headers(terms: TermFrames, month: Month) -> pl.DataFrame:
     )
 
 
-def _lines(accruals: pl.DataFrame, headers: pl.DataFrame) -> pl.DataFrame:
-    keys = ["contract_id", "kind", "term_id", "version", "event", "rate", "rate_kind", "advertiser_contract_id"]
-    order = ["contract_id", "kind_order", *keys[2:]]
-    unit = pl.col("currency").replace_strict(
-        {c: minor_unit_nanos(c) for c in headers["currency"].unique()}, return_dtype=pl.Int64
+def _lined(before: pl.DataFrame, flights: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Table ``flights``: each flight with its media and budget_cap lines to date."""
+    of_month = (
+        lines.filter(pl.col("kind").is_in(["media", "budget_cap"]))
+        .group_by(_FLIGHT)
+        .agg(pl.col("amount").sum().cast(NANOS_TYPE).alias("lined_now"))
     )
+    known = flights.select(*_FLIGHT, "impressions", "charged")
+    carried = before.drop("lined").join(known, on=_FLIGHT, how="anti")
+    to_date = nanos("lined").fill_null(0) + nanos("lined_now").fill_null(0)
     return (
-        accruals.group_by("side", *keys)
-        .agg(pl.col("units").sum().alias("quantity"), pl.col("amount").sum().cast(NANOS_TYPE))
-        .join(headers.select("contract_id", "currency"), on="contract_id")
-        .with_columns(
-            amount=from_nanos(divide_half_up_expr(nanos("amount"), unit) * unit),
-            kind_order=pl.col("kind").cast(pl.Enum(LINE_KINDS)),
-            description=_description(),
-        )
-        .sort(order)
-        .with_columns(line=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("contract_id"))
+        pl.concat([known, carried.select(known.columns)])
+        .join(before.select(*_FLIGHT, "lined"), on=_FLIGHT, how="left")
+        .join(of_month, on=_FLIGHT, how="left")
+        .with_columns(lined=from_nanos(to_date))
+        .select(TABLES["flights"].columns)
+        .sort(_FLIGHT)
     )
-
-
-def _description() -> pl.Expr:
-    # At least two places, as people write prices, and as many of the six as say something.
-    rate = pl.col("rate").cast(pl.String).str.replace(r"(\.\d\d\d*?)0+$", "${1}")
-    media = pl.format("{}: impressions at {} {} per 1,000", "term_id", rate, "currency")
-    percent = (pl.col("rate") * 100).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
-    fee = (
-        pl.when(pl.col("rate_kind") == "percent")
-        .then(pl.format("{} % of value", percent))
-        .otherwise(pl.format("{} {}", rate, "currency"))
-    )
-    action = pl.format("{}: {} at {}", "term_id", "event", fee)
-    paid_on = pl.format("{}: {} at {}, charged under {}", "term_id", "event", fee, "advertiser_contract_id")
-    return (
-        pl.when(pl.col("kind") == "media")
-        .then(media)
-        .when(pl.col("advertiser_contract_id").is_null())
-        .then(action)
-        .otherwise(paid_on)
-    )
-
-
-def _of_side(lines: pl.DataFrame, side: str) -> pl.DataFrame:
-    return lines.filter(pl.col("side") == side)
 
 
 @dataclass(frozen=True)

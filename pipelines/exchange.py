@@ -1,4 +1,4 @@
-"""Values in another currency, by the rate of the UTC date of the event.
+"""Amounts in another currency, by the rate of a date: of an event its UTC date, of a day's media the local date.
 
 One unit of ``base`` is ``rate`` units of ``quote``. Where only the inverse pair has a rate, the value is divided by it; the
 result is rounded to 9 places (spec 6.1, rule 4).

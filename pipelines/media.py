@@ -1,103 +1,61 @@
-"""CPM: which impressions are billed, on both sides, and what they accrue (spec 5).
+"""Which impressions are billed, by which term and at which multiplier, on both sides (spec 5.1).
 
 Works on delivery counts alone. A count is billed by the term that covers its line item on its local date in the contract's
-zone; the partner's own contract is asked the same question about the same count, knowing whose advertiser it was.
+zone; the partner's own contract is asked the same question about the same count, knowing whose advertiser it was. What they
+come to in money is ``rating``'s.
 
-    1,000 viewable and 500 other impressions of li-1 at 32.50 per mille, billable on viewable:
-    billed 1,000 -> 32.500000000; not_viewable 500
+    1,500 impressions of li-1, 1,000 of them viewable, billable on viewable -> billed 1,000; not_viewable 500
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from datetime import date, timedelta
 
 import polars as pl
 
-from contracts_io.calendar import Month, local_date
-from contracts_io.frames import TABLES
-from contracts_io.money import from_micros, from_nanos
+from contracts_io.frames import OUTCOMES, TABLES
+from contracts_io.money import FACTOR_TYPE, MICRO, NANOS_TYPE, from_nanos
 from contracts_io.terms import TermFrames
+from pipelines.multipliers import LISTED, Multipliers, hour_of_week, multipliers, tells_apart, with_product
 
-_CLAIM = ["contract_id", "version", "term_id", "model", "billable_on", "rate_micros", "local_on"]
+PAID_BY_IMPRESSIONS = ["cpm", "dcpm", "revenue_share"]
+"""The models of a partner term that cover an impression; cpa pays by the action."""
+
+_MODELS = {"advertiser": ["cpm", "dcpm", "cpa"], "partner": PAID_BY_IMPRESSIONS}
+_TERM = ["contract_id", "version", "term_id"]
+_ONE = MICRO**3
+_OUTCOME = pl.Enum(OUTCOMES)
+_FURTHEST_ZONE = timedelta(days=1)
 
 
-class RatedMedia(NamedTuple):
-    """A month's table ``impression_outcomes`` and the media rows of its table ``accruals``."""
-
-    outcomes: pl.DataFrame
-    accruals: pl.DataFrame
-
-
-def judge_delivery(counts: pl.LazyFrame, terms: TermFrames) -> pl.DataFrame:
+def judge_delivery(counts: pl.LazyFrame, terms: TermFrames, kept: Sequence[str] = ()) -> pl.DataFrame:
     """Judge a delivery day's ``delivery_counts`` on both sides: table ``judged_impressions``, sorted.
 
-    A count belongs to its local date, or to its UTC date where no contract covers it.
+    A count belongs to its local date, or to its UTC date where no contract covers it. Contract, version and term are null
+    of invalid traffic; advertiser, multiplier and cost are told of billed rows only. Columns of ``counts`` in ``kept`` are
+    kept apart and stand first: an id of each count, to see what becomes of it alone.
     """
-    rows = _by_local_dates(counts, terms.terms["timezone"].unique())
-    advertiser = _judged(_joined_advertiser(rows, terms.terms))
-    partner = _judged(_joined_partner(advertiser, terms.terms))
+    quarters = counts.select("quarter_hour").unique().collect(engine="streaming")["quarter_hour"]
+    claims = _claims(terms.terms, quarters)
+    factors = multipliers(terms, claims)
+    calendar = _calendar(quarters, claims["timezone"].unique().to_list(), factors.zones)
+    rows = _merged(counts, calendar, factors, kept)
+    clock = _clock(calendar, claims)
+    advertiser = _claimed_by_advertiser(rows, claims, clock)
+    partner = _claimed_by_partner(advertiser, claims, clock)
     sides = [
-        side.with_columns(pl.lit(name).alias("side")) for name, side in (("advertiser", advertiser), ("partner", partner))
+        _judged(side, claims, clock, factors, kept).with_columns(pl.lit(name).alias("side"))
+        for name, side in (("advertiser", advertiser), ("partner", partner))
     ]
-    keys = TABLES["judged_impressions"].columns[:-1]
-    invalid = pl.col("outcome") == "invalid_traffic"
+    columns = [*kept, *TABLES["judged_impressions"].columns]
     return (
-        pl.concat(sides, how="diagonal")
-        .with_columns(pl.when(~invalid).then(pl.col("contract_id", "version", "term_id", "rate_micros")).name.keep())
-        .group_by(keys)
-        .agg(pl.col("impressions").sum())
-        .sort(keys)
+        pl.concat(sides)
+        .join(claims.select("claim", *_TERM), on="claim", how="left")
+        .with_columns(pl.col("outcome").cast(pl.String), pl.col("multiplier").reinterpret(dtype=FACTOR_TYPE))
+        .select(columns)
+        .sort(columns[:-2])
     )
-
-
-def rate_media(judged: pl.LazyFrame, month: Month) -> RatedMedia:
-    """Price the judged impressions whose date lies in ``month``.
-
-    ``judged`` is table ``judged_impressions`` with ``delivery_day``, of every day that can hold impressions of the month.
-    """
-    rows = judged.filter(pl.col("month_date").is_between(month.first, month.last))
-    outcomes, accruals = pl.collect_all([_outcomes(rows), _accruals(rows)], engine="streaming")
-    return RatedMedia(outcomes, accruals)
-
-
-def _by_local_dates(counts: pl.LazyFrame, zones: pl.Series) -> pl.DataFrame:
-    """The counts, added up over what no contract prices apart: device, country, and quarters of an hour of the same dates.
-
-    ``quarter_hour`` becomes the first of those that have the same local date in every one of ``zones`` and in UTC.
-    """
-    quarters = counts.select("quarter_hour").unique().collect(engine="streaming")
-    everywhere = sorted({"UTC", *zones})
-    dates = [pl.col("quarter_hour").dt.convert_time_zone(zone).dt.date().alias(zone) for zone in everywhere]
-    first = quarters.with_columns(dates).with_columns(first=pl.col("quarter_hour").min().over(everywhere))
-    return (
-        counts.join(first.lazy().select("quarter_hour", "first"), on="quarter_hour")
-        .group_by("line_item_id", "partner_id", "first", "viewable", "completed", "valid")
-        .agg(pl.col("impressions").sum())
-        .rename({"first": "quarter_hour"})
-        .collect(engine="streaming")
-    )
-
-
-def _joined_advertiser(rows: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """Each count with the advertiser term that covers its line item on its local date; null columns where none does."""
-    lines = (
-        terms.filter(pl.col("side") == "advertiser")
-        .rename({"line_items": "line_item_id", "party_id": "advertiser_id"})
-        .explode("line_item_id")
-    )
-    key = ["line_item_id", "quarter_hour"]
-    return _with_first_claim(rows, rows.select(key).unique().join(lines, on="line_item_id"), key, [*_CLAIM, "advertiser_id"])
-
-
-def _joined_partner(advertiser: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """Each count with the first term of its partner's contract whose filters match it; null columns where none does."""
-    own = terms.filter(pl.col("side") == "partner", pl.col("model").is_in(["cpm", "dcpm", "revenue_share"])).rename(
-        {"party_id": "partner_id"}
-    )
-    rows = advertiser.drop(*_CLAIM, "outcome", "month_date")
-    key = ["partner_id", "line_item_id", "advertiser_id", "quarter_hour"]
-    offers = rows.select(key).unique().join(own, on="partner_id").filter(matches_filters())
-    return _with_first_claim(rows, offers, key, _CLAIM)
 
 
 def matches_filters() -> pl.Expr:
@@ -112,64 +70,169 @@ def matches_filters() -> pl.Expr:
     return line_item & advertiser
 
 
-def _with_first_claim(rows: pl.DataFrame, offers: pl.DataFrame, key: list[str], columns: list[str]) -> pl.DataFrame:
-    """Keep, per key, the offer in force on the local date of the lowest contract id, then first in document order."""
-    claims = (
-        offers.with_columns(local_on=local_date(pl.col("quarter_hour"), pl.col("timezone"), offers["timezone"].unique()))
-        .filter(pl.col("local_on").is_between("first_on", "last_on"))
-        .sort("contract_id", "position")
-        .unique(key, keep="first", maintain_order=True)
-        .select(*key, *columns)
-    )
-    return rows.join(claims, on=key, how="left", nulls_equal=True)
+def _claims(terms: pl.DataFrame, quarters: pl.Series) -> pl.DataFrame:
+    """The terms that can cover a count of these quarters, numbered by ``claim``: of two that cover one, the lower has it."""
+    utc = quarters.dt.date()
+    if utc.is_empty():
+        return terms.clear().with_row_index("claim")
+    first, last = _day(utc.min()) - _FURTHEST_ZONE, _day(utc.max()) + _FURTHEST_ZONE
+    priced = pl.any_horizontal((pl.col("side") == side) & pl.col("model").is_in(models) for side, models in _MODELS.items())
+    live = terms.filter(priced, pl.col("first_on") <= last, pl.col("last_on") >= first)
+    return live.sort("contract_id", "position", "version").with_row_index("claim")
 
 
-def _judged(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add ``outcome``, the first of spec 5.1 that applies, and ``month_date``, the date that puts the count in a month."""
-    outcome = (
-        pl.when(~pl.col("valid"))
-        .then(pl.lit("invalid_traffic"))
-        .when(pl.col("contract_id").is_null())
-        .then(pl.lit("no_contract"))
-        .when(pl.col("model") == "cpa")
-        .then(pl.lit("priced_by_action"))
-        .when((pl.col("billable_on") == "viewable") & ~pl.col("viewable"))
-        .then(pl.lit("not_viewable"))
-        .when((pl.col("billable_on") == "completed") & ~pl.col("completed"))
-        .then(pl.lit("not_completed"))
-        .otherwise(pl.lit("billed"))
-    )
-    return rows.with_columns(outcome=outcome, month_date=pl.coalesce("local_on", pl.col("quarter_hour").dt.date()))
+def _day(value: object) -> date:
+    assert isinstance(value, date)
+    return value
 
 
-def _outcomes(rows: pl.LazyFrame) -> pl.LazyFrame:
-    keys = TABLES["impression_outcomes"].columns[:-1]
-    return rows.group_by(keys).agg(pl.col("impressions").sum()).sort(keys)
+def _calendar(quarters: pl.Series, zones: list[str], hour_zones: list[str]) -> pl.DataFrame:
+    """Per ``quarter_hour`` the first quarter with the same local dates, and with the same hours where hours are priced.
 
-
-def _accruals(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Units x rate / 1000 per rated group; in nanos that is units x the rate's micros, exactly."""
-    keys = ["side", "month_date", "contract_id", "version", "term_id", "line_item_id", "partner_id", "rate_micros"]
+    Columns ``quarter_hour``, ``same_dates``: the first with the same date in UTC and in each of ``zones``; ``same_hours``:
+    that also has the same local hour of the week in each of ``hour_zones``.
+    """
+    quarter = pl.col("quarter_hour")
+    dates = {f"date {zone}": quarter.dt.convert_time_zone(zone).dt.date() for zone in {"UTC", *zones}}
+    hours = {f"hour {zone}": hour_of_week(quarter, zone) for zone in hour_zones}
     return (
-        rows.filter(pl.col("outcome") == "billed")
-        .group_by(keys)
-        .agg(units=pl.col("impressions").sum())
-        .sort(keys)
+        quarters.to_frame()
+        .with_columns(**dates, **hours)
         .select(
-            "side",
-            pl.col("month_date").alias("billing_date"),
-            "contract_id",
-            "version",
-            "term_id",
-            pl.lit("media").alias("kind"),
+            "quarter_hour",
+            same_dates=quarter.min().over(list(dates)),
+            same_hours=quarter.min().over([*dates, *hours]),
+        )
+    )
+
+
+def _clock(calendar: pl.DataFrame, claims: pl.DataFrame) -> pl.DataFrame:
+    """Local date and hour of the week of every ``quarter_hour`` that counts were merged into, in every zone at hand.
+
+    Columns ``quarter_hour``, ``timezone``, ``local_on``, ``hour_of_week``.
+    """
+    merged = pl.concat([calendar["same_dates"], calendar["same_hours"]]).unique().alias("quarter_hour").to_frame()
+    quarter = pl.col("quarter_hour")
+    zones = sorted(set(claims["timezone"]))
+    return pl.concat(
+        merged.with_columns(
+            timezone=pl.lit(zone),
+            local_on=quarter.dt.convert_time_zone(zone).dt.date(),
+            hour_of_week=hour_of_week(quarter, zone),
+        )
+        for zone in zones or ["UTC"]
+    )
+
+
+def _merged(counts: pl.LazyFrame, calendar: pl.DataFrame, factors: Multipliers, kept: Sequence[str]) -> pl.DataFrame:
+    """The counts, added up over what no term that could cover them prices apart: device, country, quarters of an hour.
+
+    ``on`` is the first quarter of an hour with the same local dates, ``hour`` the first with the same hours or null.
+    """
+    listed = [
+        pl.when(tells_apart(factors, name) & pl.col(name).is_in(factors.listed[name][name].unique().implode()))
+        .then(pl.col(name))
+        .alias(name)
+        for name in LISTED
+    ]
+    return (
+        counts.join(calendar.lazy(), on="quarter_hour")
+        .group_by(
+            *kept,
             "line_item_id",
             "partner_id",
-            pl.lit(None, pl.String).alias("event"),
-            pl.lit(None, pl.String).alias("advertiser_contract_id"),
-            from_micros(pl.col("rate_micros")).alias("rate"),
-            pl.lit("per_mille").alias("rate_kind"),
-            "units",
-            from_nanos(pl.col("units").cast(pl.Int128) * pl.col("rate_micros")).alias("amount"),
+            "viewable",
+            "completed",
+            "valid",
+            *listed,
+            on="same_dates",
+            hour=pl.when(tells_apart(factors, "hour")).then("same_hours"),
         )
-        .select(TABLES["accruals"].columns)
+        .agg(pl.col("impressions").sum(), pl.col("cost").sum().cast(NANOS_TYPE))
+        .collect(engine="streaming")
+    )
+
+
+def _claimed_by_advertiser(rows: pl.DataFrame, claims: pl.DataFrame, clock: pl.DataFrame) -> pl.DataFrame:
+    """Each count with the ``claim`` on its line item and its ``advertiser_id``; null where no term covers it."""
+    lines = (
+        claims.filter(pl.col("side") == "advertiser")
+        .select("claim", "timezone", "first_on", "last_on", "line_items")
+        .rename({"line_items": "line_item_id"})
+        .explode("line_item_id")
+    )
+    key = ["line_item_id", "on"]
+    claimed = _with_first_claim(rows, rows.select(key).unique().join(lines, on="line_item_id"), key, clock)
+    return claimed.join(claims.select("claim", advertiser_id="party_id"), on="claim", how="left")
+
+
+def _claimed_by_partner(advertiser: pl.DataFrame, claims: pl.DataFrame, clock: pl.DataFrame) -> pl.DataFrame:
+    """Each count with the first ``claim`` of its partner's contract whose filters match it; null where none does."""
+    own = claims.filter(pl.col("side") == "partner").select(
+        "claim", "timezone", "first_on", "last_on", "line_items", "advertisers", partner_id="party_id"
+    )
+    rows = advertiser.drop("claim")
+    key = ["partner_id", "line_item_id", "advertiser_id", "on"]
+    offers = rows.select(key).unique().join(own, on="partner_id").filter(matches_filters())
+    return _with_first_claim(rows, offers, key, clock)
+
+
+def _with_first_claim(rows: pl.DataFrame, offers: pl.DataFrame, key: list[str], clock: pl.DataFrame) -> pl.DataFrame:
+    """Add ``claim``: of the key's offers in force on the local date the first, by contract id, then by document order."""
+    first = (
+        offers.select(*key, "claim", "timezone", "first_on", "last_on")
+        .join(clock, left_on=["on", "timezone"], right_on=["quarter_hour", "timezone"])
+        .filter(pl.col("local_on").is_between("first_on", "last_on"))
+        .group_by(key)
+        .agg(pl.col("claim").min())
+    )
+    return rows.join(first, on=key, how="left", nulls_equal=True)
+
+
+def _judged(
+    rows: pl.DataFrame, claims: pl.DataFrame, clock: pl.DataFrame, factors: Multipliers, kept: Sequence[str]
+) -> pl.DataFrame:
+    """One side's claimed counts, each with its outcome, added up: what ``judged_impressions`` has, the term as ``claim``."""
+    priced = rows.lazy().join(claims.lazy().select("claim", "timezone", "model", "billable_on"), on="claim", how="left")
+    dates = clock.lazy().select("timezone", "local_on", on="quarter_hour")
+    hours = clock.lazy().select("timezone", "hour_of_week", hour="quarter_hour")
+    told = priced.join(dates, on=["on", "timezone"], how="left").with_columns(outcome=_outcome())
+    if factors.zones:
+        told = told.join(hours, on=["hour", "timezone"], how="left")
+    billed = pl.col("outcome") == "billed"
+    paid_by_cost = billed & (pl.col("model") == "dcpm")
+    return (
+        with_product(told, factors)
+        .group_by(
+            *kept,
+            "line_item_id",
+            "partner_id",
+            "outcome",
+            month_date=pl.coalesce("local_on", pl.col("on").dt.date()),
+            claim=pl.when(pl.col("outcome") != "invalid_traffic").then("claim"),
+            multiplier=pl.when(billed).then("multiplier").otherwise(pl.lit(_ONE, pl.Int128)),
+            advertiser_id=pl.when(billed).then("advertiser_id"),
+        )
+        .agg(
+            pl.col("impressions").sum(),
+            pl.when(paid_by_cost).then("cost").otherwise(from_nanos(pl.lit(0))).sum().cast(NANOS_TYPE).alias("cost"),
+        )
+        .collect(engine="streaming")
+    )
+
+
+def _outcome() -> pl.Expr:
+    """The first outcome of spec 5.1 that applies."""
+    return (
+        pl.when(~pl.col("valid"))
+        .then(pl.lit("invalid_traffic", _OUTCOME))
+        .when(pl.col("claim").is_null())
+        .then(pl.lit("no_contract", _OUTCOME))
+        .when(pl.col("model") == "cpa")
+        .then(pl.lit("priced_by_action", _OUTCOME))
+        .when((pl.col("billable_on") == "viewable") & ~pl.col("viewable"))
+        .then(pl.lit("not_viewable", _OUTCOME))
+        .when((pl.col("billable_on") == "completed") & ~pl.col("completed"))
+        .then(pl.lit("not_completed", _OUTCOME))
+        .otherwise(pl.lit("billed", _OUTCOME))
     )

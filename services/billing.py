@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -18,8 +19,13 @@ from contracts_io.errors import AdledgerError, BooksError, FeedError
 from contracts_io.formats.exports import EXPORTS, document_frames, projected
 from contracts_io.formats.tables import write_tables
 from contracts_io.home import Home
-from contracts_io.store.documents import already_closed, not_over
+from contracts_io.overlay import overlaid
+from contracts_io.store.documents import already_closed, not_over, still_open
 from services.orchestrator import Orchestrator, orchestrated
+
+if TYPE_CHECKING:
+    from assets.upkeep import Upkeep
+    from contracts_io.warehouse import Warehouse
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many steps of it are done, and how many there are."""
@@ -40,22 +46,24 @@ def unseen(_what: str, _done: int, _of: int) -> None:
     """Progress that is shown to nobody."""
 
 
-def run(home: Home, days: Sequence[date], progress: Progress = unseen) -> RunReport:
+def run(home: Home, days: Sequence[date], progress: Progress = unseen, known_at: datetime | None = None) -> RunReport:
     """Take in, attribute and rate delivery ``days``, then every month that they touch.
 
-    A day that fails stops neither the others nor what can be done without it; the report names it and its error.
+    A day that fails stops neither the others nor what can be done without it; the report names it and its error. With
+    ``known_at`` the contracts are those that were approved by then: the tables are those of a run at that instant, until the
+    next run without it.
     """
     failed: dict[date, AdledgerError] = {}
     with _writing(home) as orchestrator:
         for done, day in enumerate(days):
             progress("taking in", done, len(days))
             try:
-                orchestrator.run("take_in", day)
+                orchestrator.run("take_in", day, known_at=known_at)
             except AdledgerError as error:
                 failed[day] = error
         progress("taking in", len(days), len(days))
         taken = [day for day in days if day not in failed]
-        months = _bring_up_to_date(home, orchestrator, progress) if taken else []
+        months = _bring_up_to_date(home, orchestrator, progress, known_at) if taken else []
     here = [str(day) for day in taken]
     statuses = home.warehouse.read("attributions", here).group_by("status").len().sort("status").collect()
     counts = home.warehouse.read("feed_counts", here).collect()
@@ -100,21 +108,48 @@ def close(home: Home, month: Month, issued_on: date, by: str | None = None, prog
         progress("closing", 1, 1)
 
 
-def export(home: Home, month: Month, folder: Path, kind: str, *, draft: bool) -> dict[Path, int]:
+def adjust(home: Home, month: Month, issued_on: date, by: str | None = None, progress: Progress = unseen) -> list[str]:
+    """Bring everything up to date and issue the notes that a closed month needs; gives their numbers, none: nothing changed.
+
+    RoleError where ``by`` may not, BooksError where the month is open; then nothing was issued.
+    """
+    home.settings.roles.require("close", by)
+    if month not in home.books.closed_months():
+        raise still_open(month)
+    with _writing(home) as orchestrator:
+        _bring_up_to_date(home, orchestrator, progress)
+        before = {document.number for document, _ in home.books.invoices(month)}
+        config = {"ops": {"issue_notes": {"config": {"issued_on": str(issued_on), "by": by or ""}}}}
+        orchestrator.run("adjust_month", month.first, config)
+        return [document.number for document, _ in home.books.invoices(month) if document.number not in before]
+
+
+def export(
+    home: Home, month: Month, folder: Path, kind: str, *, draft: bool, known_at: datetime | None = None
+) -> dict[Path, int]:
     """Write every table of spec 8.2 for a month to ``folder``; gives the rows of each file.
 
-    With ``draft`` the documents are the drafts as known now, numbered ``DRAFT-<contract_id>``; without it the month must be
-    closed. BooksError where it is open.
+    With ``draft`` the documents are the drafts as known now, numbered ``DRAFT-<contract_id>``, or with ``known_at`` as they
+    were under the contracts that were approved by then; without it the month must be closed. BooksError where it is open.
     """
+    from assets.upkeep import Upkeep  # noqa: PLC0415 - loads Dagster
+
     if not draft and month not in home.books.closed_months():
         raise BooksError(
             f"{month} is open: it has no issued documents",
             remedy=f"export the drafts with --draft, or close the month with `adledger close {month}`",
         )
-    with _writing(home) as orchestrator:
-        _bring_up_to_date(home, orchestrator, unseen)
-        documents = draft_documents(home, month) if draft else issued_documents(home, month)
-        tables = documents | event_tables(home, month)
+    if known_at:
+        with home.lock(), overlaid(home.warehouse) as apart:
+            upkeep = Upkeep(home, known_at, warehouse=apart)
+            for _ in upkeep.everything(month):
+                pass
+            tables = draft_documents(home, month, upkeep) | event_tables(home, month, apart)
+    else:
+        with _writing(home) as orchestrator:
+            _bring_up_to_date(home, orchestrator, unseen)
+            documents = draft_documents(home, month, Upkeep(home)) if draft else issued_documents(home, month)
+            tables = documents | event_tables(home, month, home.warehouse)
     ordered = {name: tables[name] for name in EXPORTS}
     written = write_tables(folder, ordered, kind)
     return dict(zip(written, (frame.height for frame in ordered.values()), strict=True))
@@ -126,41 +161,40 @@ def issued_documents(home: Home, month: Month) -> dict[str, pl.DataFrame]:
     return document_frames(books.invoices(month), books.payouts(month), books.journal(month))
 
 
-def draft_documents(home: Home, month: Month) -> dict[str, pl.DataFrame]:
-    """The month's documents as known now, numbered ``DRAFT-<contract_id>``, without dates."""
-    from assets.closing import compose  # noqa: PLC0415 - loads Dagster
-    from assets.upkeep import Upkeep  # noqa: PLC0415
+def draft_documents(home: Home, month: Month, upkeep: Upkeep) -> dict[str, pl.DataFrame]:
+    """The month's documents as ``upkeep`` knows them, numbered ``DRAFT-<contract_id>``, without dates."""
+    from assets.adjusting import pending_lines  # noqa: PLC0415 - loads Dagster
+    from assets.composing import PENDING_SCHEMA, compose, settled_balances  # noqa: PLC0415
 
-    upkeep = Upkeep(home)
-    balances = home.books.balances(month)
-    documents = compose(home, month, upkeep, None, lambda _, contract_id: f"DRAFT-{contract_id}", balances)
+    closed = home.books.closed_months()
+    if month in closed:  # the whole entitlement, as if every month were issued from what is known now
+        balances, pending = settled_balances(upkeep, [m for m in closed if m < month]), PENDING_SCHEMA.to_frame()
+    else:
+        balances, pending = home.books.balances(month), pending_lines(home, upkeep, month)
+    documents = compose(home.settings, upkeep, month, None, lambda _, contract_id: f"DRAFT-{contract_id}", balances, pending)
     return document_frames(documents.invoices, documents.payouts, [line for entry in documents.entries for line in entry])
 
 
-def event_tables(home: Home, month: Month) -> dict[str, pl.DataFrame]:
+def event_tables(home: Home, month: Month, warehouse: Warehouse) -> dict[str, pl.DataFrame]:
     """The month's accruals, conversions by billing date, and feed tables by delivery day."""
     delivery_days = [str(day) for day in days_between(month.first, month.last)]
     billed_on = pl.coalesce("billing_date", pl.col("event_time").dt.date())
-    judged = (
-        home.warehouse.read("attributions").filter(billed_on.is_between(month.first, month.last)).collect(engine="streaming")
-    )
-    credits = home.warehouse.read("attribution_credits").join(
+    judged = warehouse.read("attributions").filter(billed_on.is_between(month.first, month.last)).collect(engine="streaming")
+    credits = warehouse.read("attribution_credits").join(
         judged.lazy().select("conversion_id", "delivery_day"), on=["conversion_id", "delivery_day"], how="semi"
     )
     earliest = month.first - timedelta(days=home.settings.horizon_days + 1)
     near = [str(m) for m in months_between(Month.of(earliest), month.next)]
-    outcomes = home.warehouse.read("impression_outcomes", near).filter(
-        pl.col("delivery_day").is_between(month.first, month.last)
-    )
+    outcomes = warehouse.read("impression_outcomes", near).filter(pl.col("delivery_day").is_between(month.first, month.last))
     keys = list(EXPORTS["impression_outcomes"])[:-1]
-    accrued = home.warehouse.read("accruals", [str(month)])
+    accrued = warehouse.read("accruals", [str(month)])
     accrual_keys = list(EXPORTS["accruals"])[:-2]
     frames = {
         "attributions": judged.lazy(),
         "attribution_credits": credits,
         "impression_outcomes": outcomes.group_by(keys).agg(pl.col("impressions").sum()),
-        "quarantine": home.warehouse.read("quarantine", delivery_days),
-        "feed_counts": home.warehouse.read("feed_counts", delivery_days),
+        "quarantine": warehouse.read("quarantine", delivery_days),
+        "feed_counts": warehouse.read("feed_counts", delivery_days),
         "accruals": accrued.group_by(accrual_keys).agg(pl.col("units").sum(), pl.col("amount").sum()),
     }
     return {name: projected(name, frame.collect(engine="streaming")) for name, frame in frames.items()}
@@ -174,22 +208,28 @@ def _writing(home: Home) -> Iterator[Orchestrator]:
         home.sweep()
 
 
-def _bring_up_to_date(home: Home, orchestrator: Orchestrator, progress: Progress) -> list[Month]:
+def _bring_up_to_date(
+    home: Home, orchestrator: Orchestrator, progress: Progress, known_at: datetime | None = None
+) -> list[Month]:
     """Attribute and rate whatever is out of date; gives the months whose drafts were renewed."""
     from assets.partitions import monthly  # noqa: PLC0415 - loads Dagster, which the orchestrator has done
     from assets.upkeep import Upkeep  # noqa: PLC0415
 
-    upkeep = Upkeep(home)
+    upkeep = Upkeep(home, known_at)
     for day in upkeep.stale_delivery():  # a process that ended too early left them behind
         orchestrator.run("count_day", date.fromisoformat(day))
     if stale := sorted({*upkeep.stale_attributions(), *upkeep.stale_judgements()}):
         progress("attributing", 0, len(stale))
-        orchestrator.run("attribute_day", date.fromisoformat(stale[-1]))  # the last one, and every one before it
+        # The last one, and every one before it.
+        orchestrator.run("attribute_day", date.fromisoformat(stale[-1]), known_at=known_at)
         progress("attributing", len(stale), len(stale))
+    if not upkeep.stale_months():
+        return []
     # A month so far ahead that Dagster has no partition for it yet is drafted when it comes nearer.
-    months = [month for month in upkeep.stale_months() if monthly.has_partition_key(str(month.first))]
-    for done, month in enumerate(months):
-        progress("rating", done, len(months))
-        orchestrator.run("rate_month", month.first)
+    months = [month for month in upkeep.months() if monthly.has_partition_key(str(month.first))]
+    before = home.warehouse.catalogue.live("draft_payouts")
+    progress("rating", 0, len(months))
+    orchestrator.run("rate_month", months[-1].first, known_at=known_at)  # and every one before it that is out of date
     progress("rating", len(months), len(months))
-    return months
+    after = home.warehouse.catalogue.live("draft_payouts")
+    return [month for month in months if after.get(str(month)) != before.get(str(month))]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,8 @@ import click
 
 from contracts_io.errors import AdledgerError, UsageError
 from services.cli_contracts import contract
-from services.cli_options import DAY, MONTH, home_root, now, open_home, with_home, with_json
+from services.cli_journal import journal
+from services.cli_options import DAY, INSTANT, MONTH, home_root, now, open_home, with_home, with_json
 
 if TYPE_CHECKING:
     from contracts_io.calendar import Month
@@ -66,37 +67,47 @@ def demo(home: str | None, month: Month) -> None:
 
 
 cli.add_command(contract)
+cli.add_command(journal)
+
+
+_KNOWN_AT = click.option(
+    "--known-at",
+    type=INSTANT,
+    help="Go by the contracts as they were approved at this instant; the next run without it ends that.",
+)
 
 
 @cli.command()
 @click.argument("day", type=DAY)
+@_KNOWN_AT
 @with_home
 @with_json
-def run(day: date, home: str | None, json_output: bool) -> None:
+def run(day: date, known_at: datetime | None, home: str | None, json_output: bool) -> None:
     """Take in, attribute and rate one delivery day."""
-    _run(open_home(home), day, day, json_output)
+    _run(open_home(home), day, day, known_at, json_output)
 
 
 @cli.command()
 @click.argument("first", type=DAY)
 @click.argument("last", type=DAY)
+@_KNOWN_AT
 @with_home
 @with_json
-def backfill(first: date, last: date, home: str | None, json_output: bool) -> None:
+def backfill(first: date, last: date, known_at: datetime | None, home: str | None, json_output: bool) -> None:
     """Run every delivery day from FIRST to LAST, then rate the months that they touch."""
     if last < first:
         raise click.UsageError(f"{last} is before {first}: give the first day, then the last")
-    _run(open_home(home), first, last, json_output)
+    _run(open_home(home), first, last, known_at, json_output)
 
 
-def _run(home: Home, first: date, last: date, json_output: bool) -> None:
+def _run(home: Home, first: date, last: date, known_at: datetime | None, json_output: bool) -> None:
     from contracts_io.calendar import days_between  # noqa: PLC0415
     from services import billing, reports, show  # noqa: PLC0415
 
     days = list(days_between(first, last))
     billing.refuse_future(days, now().date())
     with show.progress() as progress:
-        report = billing.run(home, days, progress)
+        report = billing.run(home, days, progress, known_at)
     if json_output:
         show.as_json(reports.run_as_json(home, report))
     elif report.days:
@@ -133,18 +144,45 @@ def close(month: Month, issued_on: date | None, by: str | None, home: str | None
 
 @cli.command()
 @click.argument("month", type=MONTH)
+@click.option("--on", "issued_on", type=DAY, help="The date of issue; today (UTC) by default.")
+@click.option("--by", metavar="USER", help="Who adjusts; needed where [roles] close is set.")
+@with_home
+@with_json
+def adjust(month: Month, issued_on: date | None, by: str | None, home: str | None, json_output: bool) -> None:
+    """Issue the credit and debit notes that a closed month needs.
+
+    Late events, reversals and retroactive amendments are in them; run again, it issues nothing.
+    """
+    from services import billing, reports, show  # noqa: PLC0415
+
+    here = open_home(home)
+    with show.progress() as progress:
+        numbers = billing.adjust(here, month, issued_on or now().date(), by, progress)
+    if json_output:
+        show.as_json(reports.notes_as_json(here, month, numbers))
+    else:
+        reports.print_notes(here, month, numbers)
+
+
+@cli.command()
+@click.argument("month", type=MONTH)
 @click.option(
     "--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where to write."
 )
 @click.option("--format", "kind", type=click.Choice(["csv", "parquet", "json"]), default="csv", show_default=True)
 @click.option("--draft", is_flag=True, help="The documents as known now, numbered DRAFT-<contract>; nothing is issued.")
+@click.option("--known-at", type=INSTANT, help="With --draft: under the contracts as they were approved at this instant.")
 @with_home
 @with_json
-def export(month: Month, folder: Path, kind: str, draft: bool, home: str | None, json_output: bool) -> None:
+def export(
+    month: Month, folder: Path, kind: str, draft: bool, known_at: datetime | None, home: str | None, json_output: bool
+) -> None:
     """Write every table of a month as files."""
     from services import billing, show  # noqa: PLC0415
 
-    written = billing.export(open_home(home), month, folder, kind, draft=draft)
+    if known_at and not draft:
+        raise click.UsageError("--known-at needs --draft: issued documents stay as they were issued")
+    written = billing.export(open_home(home), month, folder, kind, draft=draft, known_at=known_at)
     if json_output:
         show.as_json({str(path): rows for path, rows in written.items()})
         return

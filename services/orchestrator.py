@@ -11,9 +11,10 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from contracts_io.calendar import format_instant
 from contracts_io.errors import AdledgerError, HomeError, UsageError
 from contracts_io.home import Home
 
@@ -50,8 +51,15 @@ class Orchestrator:
         self._instance = instance
         self._definitions = definitions
 
-    def run(self, job: str, partition: date, config: Mapping[str, Any] | None = None) -> None:
-        """Run ``job`` for the partition that begins on ``partition``; raises the AdledgerError that stopped it."""
+    def run(
+        self, job: str, partition: date, config: Mapping[str, Any] | None = None, known_at: datetime | None = None
+    ) -> None:
+        """Run ``job`` for the partition that begins on ``partition``; raises the AdledgerError that stopped it.
+
+        With ``known_at`` the contracts are those that were approved by then.
+        """
+        from assets.resources import KNOWN_AT_TAG  # noqa: PLC0415 - loads Dagster, which is loaded by now
+
         resolved = self._definitions.resolve_job_def(job)
         if not resolved.partitions_def.has_partition_key(str(partition)):
             raise UsageError(
@@ -63,7 +71,7 @@ class Orchestrator:
                 partition_key=str(partition),
                 instance=self._instance,
                 run_config={**(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-                tags={COMMAND_TAG: "yes"},
+                tags={COMMAND_TAG: "yes", **({KNOWN_AT_TAG: format_instant(known_at)} if known_at else {})},
                 raise_on_error=True,
             )
         except Exception as error:

@@ -12,6 +12,7 @@ import polars as pl
 from contracts_io.calendar import Month
 from contracts_io.home import Home
 from contracts_io.money import minor_to_decimal
+from contracts_io.store.document_tables import Invoice, Line, Payout
 from services import show
 from services.billing import RunReport
 from services.status import Status
@@ -98,6 +99,51 @@ def documents_as_json(home: Home, month: Month) -> dict[str, Any]:
     }
 
 
+def print_notes(home: Home, month: Month, numbers: Sequence[str]) -> None:
+    """The credit and debit notes just issued for a month, with the lines that changed."""
+    out = show.console()
+    if not numbers:
+        out.print(f"{month}: what was issued is what it comes to, there is nothing to adjust")
+    for d, lines in home.books.invoices(month):
+        if d.number not in numbers:
+            continue
+        columns = ["line", "description", "quantity", "rate", "amount"]
+        rows = [
+            (line.line, line.description, line.quantity, line.rate, show.money(_line_amount(d, line), d.currency))
+            for line in lines
+        ]
+        title = f"{d.number} {d.kind.replace('_', ' ')} for {d.contract_id}, adjusts {d.adjusts or 'no invoice'}"
+        out.print()
+        out.print(show.table(title, columns, rows, numbers=["line", "quantity", "rate", "amount"]))
+        out.print(
+            f"  net {show.money(_decimal(d, 'net'), d.currency)}, tax {show.money(_decimal(d, 'tax'), d.currency)}, "
+            f"total {show.money(_decimal(d, 'total'), d.currency)} {d.currency}"
+        )
+
+
+def notes_as_json(home: Home, month: Month, numbers: Sequence[str]) -> dict[str, Any]:
+    """The same as data."""
+    return {
+        "month": str(month),
+        "notes": [
+            {
+                "number": d.number,
+                "kind": d.kind,
+                "contract_id": d.contract_id,
+                "adjusts": d.adjusts,
+                "currency": d.currency,
+                **{name: _decimal(d, name) for name in ("net", "tax", "total")},
+                "lines": [
+                    {"description": line.description, "quantity": line.quantity, "amount": _line_amount(d, line)}
+                    for line in lines
+                ],
+            }
+            for d, lines in home.books.invoices(month)
+            if d.number in numbers
+        ],
+    }
+
+
 def print_status(home: Home, found: Status) -> None:
     """A home at a glance."""
     out = show.console()
@@ -173,6 +219,10 @@ def _draft_rows(home: Home, month: Month) -> list[tuple[str, str, int, str, str]
 
 def _decimal(document: Any, amount: str) -> Decimal:
     return minor_to_decimal(getattr(document, f"{amount}_minor"), document.currency)
+
+
+def _line_amount(document: Invoice | Payout, line: Line) -> Decimal:
+    return minor_to_decimal(line.amount_minor, document.currency)
 
 
 def _print_totals(out: Any, amounts: Sequence[tuple[str, Decimal]]) -> None:

@@ -10,13 +10,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from contracts_io.calendar import Month
 from contracts_io.contract import InForce, parse_document
 from contracts_io.frames import TABLES
 from contracts_io.terms import TermFrames, terms_in_force
 from pipelines.attribution import Attributed, attribute
-from pipelines.conversions import conversion_states
-from pipelines.media import judge_delivery, rate_media
+from pipelines.conversions import conversion_states, household_conversions
 
 DAY = date(2026, 10, 5)
 NOON = datetime.fromisoformat("2026-10-05T12:00:00+00:00")
@@ -203,54 +201,47 @@ def partner(*terms: dict[str, Any], contract_id: str = "pub-1-2026", party: str 
     return agreed(contract_id, "partner", party, list(terms) or [term("all", cpm("4"))], **more)
 
 
-def judged(
+class Given(NamedTuple):
+    """What attribution of delivery day DAY is given."""
+
+    conversions: pl.LazyFrame
+    states: pl.LazyFrame
+    household_conversions: pl.LazyFrame
+    touches: pl.LazyFrame
+    terms: TermFrames
+    rates: pl.DataFrame
+    day: date = DAY
+
+
+def given_day(
     conversions: Iterable[dict[str, Any]],
     *contracts: InForce,
     touches: Iterable[dict[str, Any]] = (),
     adjustments: Iterable[dict[str, Any]] = (),
     rates: pl.DataFrame | None = None,
-) -> Attributed:
-    """What attribution makes of conversions that were all delivered on DAY."""
-    rows = rows_of("conversions", conversions)
-    states = conversion_states(rows.lazy(), rows.lazy(), rows_of("conversion_adjustments", adjustments).lazy())
-    return attribute(
-        rows.lazy(),
-        states,
+    elsewhere: Iterable[dict[str, Any]] = (),
+) -> Given:
+    """The tables of conversions that were delivered on DAY; those ``elsewhere`` were on other days."""
+    rows = rows_of("conversions", conversions).lazy()
+    peers = pl.concat([rows, rows_of("conversions", elsewhere).lazy()])
+    adjusted = rows_of("conversion_adjustments", adjustments).lazy()
+    households = household_conversions(rows, peers, adjusted).collect()
+    TABLES["household_conversions"].check(households.lazy(), has_rows=households.height > 0)
+    return Given(
+        rows,
+        conversion_states(rows, peers, adjusted),
+        households.lazy(),
         rows_of("touches", touches).lazy(),
         frames(*contracts),
         fx_rates() if rates is None else rates,
-        DAY,
     )
+
+
+def judged(conversions: Iterable[dict[str, Any]], *contracts: InForce, **more: Any) -> Attributed:
+    """What attribution makes of conversions that were delivered on DAY; ``more`` as of ``given_day``."""
+    return attribute(*given_day(conversions, *contracts, **more))
 
 
 def frames(*contracts: InForce) -> TermFrames:
     """The contracts as frames."""
     return terms_in_force(contracts)
-
-
-class Rated(NamedTuple):
-    """What a month's delivery counts come to, and how many impressions were counted and judged on the way."""
-
-    outcomes: pl.DataFrame
-    accruals: pl.DataFrame
-    counted: int
-    placed: dict[str, int]
-
-
-def rated_media(of_days: pl.LazyFrame, terms: TermFrames, month: Month) -> Rated:
-    """Judge each delivery day's counts, then rate the month, as a run does."""
-    rows = of_days.collect()
-    judged = [_judged_day(rows.filter(delivery_day=day), day, terms) for day in sorted(set(rows["delivery_day"]))]
-    together = pl.concat(judged) if judged else TABLES["judged_impressions"].empty().insert_column(0, _NO_DAYS)
-    made = rate_media(together.lazy(), month)
-    placed = {side: int(together.filter(side=side)["impressions"].sum()) for side in ("advertiser", "partner")}
-    return Rated(made.outcomes, made.accruals, int(rows["impressions"].sum()), placed)
-
-
-_NO_DAYS = pl.Series("delivery_day", [], pl.Date)
-
-
-def _judged_day(of_day: pl.DataFrame, day: date, terms: TermFrames) -> pl.DataFrame:
-    judged = judge_delivery(of_day.drop("delivery_day").lazy(), terms)
-    TABLES["judged_impressions"].check(judged.lazy())
-    return judged.insert_column(0, pl.Series("delivery_day", [day] * judged.height, pl.Date))

@@ -12,7 +12,7 @@ import polars as pl
 
 from contracts_io.calendar import INSTANT
 from contracts_io.money import NANOS_TYPE, RATE_TYPE, minor_to_decimal
-from contracts_io.store.documents import Invoice, JournalLine, Line, Payout
+from contracts_io.store.document_tables import Invoice, JournalLine, Line, Payout
 
 MONEY_TYPE = pl.Decimal(38, 4)
 _DOCUMENT = {"number": pl.String}

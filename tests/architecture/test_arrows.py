@@ -16,12 +16,15 @@ MAY_IMPORT = {
     "services": {"contracts_io", "pipelines", "assets", "services"},
 }
 PURE_FLOOR = {
+    "contracts_io.accounts",
     "contracts_io.money",
     "contracts_io.calendar",
     "contracts_io.errors",
     "contracts_io.feeds.columns",
     "contracts_io.frames",
     "contracts_io.lifecycle",
+    "contracts_io.pricing",
+    "contracts_io.renewal",
     "contracts_io.terms",
     *(m.name for m in modules() if m.name.startswith(("contracts_io.contract", "contracts_io.expression"))),
 }

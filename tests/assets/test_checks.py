@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -14,10 +15,11 @@ from assets import checks
 from assets.checks import Finding, Rule
 from contracts_io.errors import WarehouseError
 from contracts_io.frames import TABLES
-from contracts_io.money import NANOS_TYPE
-from contracts_io.store.documents import JournalLine
+from contracts_io.money import NANOS_TYPE, RATE_TYPE
+from contracts_io.store.document_tables import JournalLine
 from pipelines.documents import Drafts
 
+DAY = date(2026, 10, 20)
 RULES = [found for found in vars(checks).values() if isinstance(found, Rule)]
 
 
@@ -39,27 +41,107 @@ def credited(*shares: tuple[str, int]) -> pl.DataFrame:
     )
 
 
-def amounts(column: str, *rows: tuple[str, str], currency: str = "USD") -> pl.DataFrame:
-    """Rows of (contract id, amount)."""
+LINE = {"term_id": pl.String, "version": pl.Int32, "kind": pl.String, "quantity": pl.Int64}
+
+
+def lines(*rows: tuple[Any, ...]) -> pl.DataFrame:
+    """Lines of (contract, term, kind, quantity, amount, rate)."""
     return pl.DataFrame(
-        [(contract_id, Decimal(amount), currency) for contract_id, amount in rows],
-        schema={"contract_id": pl.String, column: NANOS_TYPE, "currency": pl.String},
+        [
+            (c, t, None if t is None else 1, kind, n, Decimal(amount), *map(Decimal, rate))
+            for c, t, kind, n, amount, *rate in rows
+        ],
+        schema={"contract_id": pl.String, **LINE, "amount": NANOS_TYPE, "rate": RATE_TYPE},
         orient="row",
     )
 
 
-def documents(line: str, net: str, currency: str = "USD") -> Drafts:
-    """An invoice of one line to acme, a statement of 2.00 to pub."""
-    return Drafts(
-        amounts("net", ("acme", net), currency=currency),
-        amounts("amount", ("acme", line)).drop("currency"),
-        amounts("earnings", ("pub", "2")),
-        amounts("amount", ("pub", "2")).drop("currency"),
+def line(kind: str, amount: str, quantity: int | None = None, *rate: str) -> tuple[Any, ...]:
+    """A line of acme's term t, as ``lines`` takes it."""
+    return ("acme", None if kind in ("agency_commission", "minimum") else "t", kind, quantity, amount, *(rate or ("0",)))
+
+
+def heads(total: str, contract_id: str, amount: str, currency: str = "USD") -> pl.DataFrame:
+    return pl.DataFrame(
+        [(contract_id, currency, Decimal(amount))],
+        schema={"contract_id": pl.String, "currency": pl.String, total: NANOS_TYPE},
+        orient="row",
     )
 
 
+def drafted(net: str, *of_acme: tuple[Any, ...], currency: str = "USD", flight: tuple[str, str] | None = None) -> Drafts:
+    """An invoice to acme, a statement of 2.00 to pub; ``flight``: charged and lined of acme's term t."""
+    flights = [("acme", "t", 9, *map(Decimal, flight))] if flight else []
+    return Drafts(
+        heads("net", "acme", net, currency),
+        lines(*of_acme),
+        heads("earnings", "pub", "2"),
+        lines(("pub", "t", "revenue_share", 1, "2", "0")),
+        pl.DataFrame(flights, schema=TABLES["flights"].polars_schema, orient="row"),
+    )
+
+
+def documents(amount: str, net: str, currency: str = "USD") -> Drafts:
+    """An invoice of one line of two impressions to acme, a statement of 2.00 to pub."""
+    return drafted(net, line("media", amount, 2), currency=currency)
+
+
 def accrued(*rows: tuple[str, str]) -> pl.DataFrame:
-    return amounts("amount", *rows).drop("currency")
+    """Accruals of (contract id, amount): media of an advertiser before any budget, of a partner a share of revenue."""
+    return pl.DataFrame(
+        [
+            (c, "t", 1, "revenue_share" if c == "pub" else "media", 1, Decimal(amount), Decimal(amount if c == "pub" else 0))
+            for c, amount in rows
+        ],
+        schema={
+            **dict.fromkeys(("contract_id", "term_id"), pl.String),
+            "version": pl.Int32,
+            "kind": pl.String,
+            "units": pl.Int64,
+            "uncapped": NANOS_TYPE,
+            "amount": NANOS_TYPE,
+        },
+        orient="row",
+    )
+
+
+def feed_days(*accepted: int) -> pl.DataFrame:
+    """``feed_counts`` of the days up to DAY, one a day, with as many impressions, and a click each."""
+    days = [DAY - timedelta(days=n) for n in reversed(range(len(accepted)))]
+    rows = [["impressions", day, n, n, 0, 0, 0, 0] for day, n in zip(days, accepted, strict=True)]
+    clicks = [["clicks", day, 1, 1, 0, 0, 0, 0] for day in days]
+    return pl.DataFrame([*rows, *clicks], schema=TABLES["feed_counts"].polars_schema, orient="row")
+
+
+def on_sides(*rows: tuple[str, str, str, int]) -> pl.DataFrame:
+    """``judged_impressions`` of (side, line item, partner, impressions)."""
+    columns = {"side": pl.String, "line_item_id": pl.String, "partner_id": pl.String, "impressions": pl.Int64}
+    return pl.DataFrame(list(rows), schema=columns, orient="row")
+
+
+def paid(*rows: tuple[str, str | None, int]) -> pl.DataFrame:
+    """Units of partners and advertisers of (conversion, advertiser contract or None on its own side, credit)."""
+    return pl.DataFrame(
+        [(c, None, "pub-1" if of else "acme-1", "partner" if of else "advertiser", of, credit) for c, of, credit in rows],
+        schema={
+            "conversion_id": pl.String,
+            "delivery_day": pl.Date,
+            "contract_id": pl.String,
+            "side": pl.String,
+            "advertiser_contract_id": pl.String,
+            "credit": pl.Int64,
+        },
+        orient="row",
+    )
+
+
+def charged(*rows: tuple[str, str, int]) -> pl.DataFrame:
+    """What was charged: (conversion, contract, credit)."""
+    return pl.DataFrame(
+        [(c, None, of, credit) for c, of, credit in rows],
+        schema={"conversion_id": pl.String, "delivery_day": pl.Date, "contract_id": pl.String, "credit": pl.Int64},
+        orient="row",
+    )
 
 
 def posted(*amounts_minor: tuple[str, str, int, int]) -> list[JournalLine]:
@@ -79,6 +161,7 @@ class Case(NamedTuple):
 
 
 EXACT = accrued(("acme", "1.004"), ("acme", "1.001"), ("pub", "2"))
+MEDIA = line("media", "2.01", 2)
 RATES = TABLES["missing_rates"]
 CASES = {
     checks.EVERY_ROW_ACCOUNTED_FOR: Case(
@@ -93,6 +176,33 @@ CASES = {
         checks.little_quarantined,
         [(counts(100, 99, 0, 1),), (counts(0, 0, 0, 0),)],
         [(counts(100, 98, 0, 2),), (counts(99, 98, 0, 1),)],
+    ),
+    checks.QUARANTINE_WITHIN_LIMIT: Case(
+        checks.quarantine_within_limit,
+        [
+            (counts(100, 95, 0, 5), Decimal("0.05")),
+            (counts(0, 0, 0, 0), Decimal(0)),
+            (counts(3, 0, 0, 3), Decimal(1)),
+        ],
+        [(counts(100, 94, 0, 6), Decimal("0.05")), (counts(3, 2, 0, 1), Decimal("0.333333"))],
+    ),
+    checks.VOLUME_AS_USUAL: Case(
+        checks.volume_as_usual,
+        [
+            (feed_days(*[100] * 14, 100), DAY),
+            (feed_days(*[100] * 14, 50), DAY),
+            (feed_days(*[100] * 14, 200), DAY),
+            (feed_days(9_000, *[100] * 14, 100), DAY),  # fifteen days before
+            (feed_days(80, 120, 200), DAY),  # of the days that were run
+            (feed_days(7), DAY),  # the first day of all
+            (feed_days(0, 0), DAY),
+        ],
+        [
+            (feed_days(*[100] * 14, 49), DAY),
+            (feed_days(*[100] * 14, 201), DAY),
+            (feed_days(*[100] * 14, 0), DAY),
+            (feed_days(0, 1), DAY),
+        ],
     ),
     checks.COUNTS_ADD_UP: Case(checks.counts_add_up, [(7, 7), (0, 0)], [(6, 7), (8, 7)]),
     checks.ONE_STATUS_EACH: Case(checks.one_status_each, [(7, 7)], [(6, 7), (8, 7)]),
@@ -114,6 +224,31 @@ CASES = {
     checks.EXCHANGE_RATES_THERE: Case(
         checks.exchange_rates_there, [(judged(a="attributed"),)], [(judged(a="attributed", b="no_fx_rate"),)]
     ),
+    checks.BOTH_SIDES_TIE: Case(
+        checks.both_sides_tie,
+        [
+            (on_sides(("advertiser", "a", "p", 3), ("advertiser", "a", "p", 4), ("partner", "a", "p", 7)),),
+            (on_sides(),),
+        ],
+        [
+            (on_sides(("advertiser", "a", "p", 3), ("partner", "a", "p", 2)),),
+            (on_sides(("advertiser", "a", "p", 3)),),
+            (on_sides(("advertiser", "a", "p", 3), ("partner", "a", "q", 3)),),
+        ],
+    ),
+    checks.PAID_ON_CHARGED_CREDIT: Case(
+        checks.paid_on_charged_credit,
+        [
+            (paid(("c1", "acme-1", 400), ("c1", "acme-1", 600), ("c2", None, 9)), charged(("c1", "acme-1", 1_000))),
+            (paid(("c1", "acme-1", 400)), charged(("c1", "acme-1", 1_000))),  # a partner that has no term for the rest
+            (paid(), charged()),
+        ],
+        [
+            (paid(("c1", "acme-1", 400), ("c1", "acme-1", 601)), charged(("c1", "acme-1", 1_000))),
+            (paid(("c1", "acme-1", 400)), charged(("c1", "zeta-1", 1_000))),
+            (paid(("c1", "acme-1", 1)), charged()),
+        ],
+    ),
     checks.OUTCOMES_ADD_UP: Case(
         checks.outcomes_add_up,
         [(5, {"advertiser": 5, "partner": 5})],
@@ -126,13 +261,26 @@ CASES = {
     ),
     checks.LINES_TIE_TO_ACCRUALS: Case(
         checks.lines_tie_to_accruals,
-        [(EXACT, documents("2.01", "2.01")), (accrued(("acme", "2.005"), ("pub", "2")), documents("2.01", "2.01"))],
+        [
+            (EXACT, documents("2.01", "2.01")),
+            (accrued(("acme", "2.004"), ("acme", "0.001"), ("pub", "2")), documents("2.01", "2.01")),
+            # charged 1.50 of 2.00: a budget took the rest
+            (EXACT, drafted("1.5", MEDIA, line("budget_cap", "-0.51"), flight=("1.504", "1.50"))),
+            # what is agreed on lines is in the document, and is no accrual
+            (EXACT, drafted("5", MEDIA, line("agency_commission", "-0.51"), line("minimum", "3.5"))),
+            (EXACT, drafted("6.14", MEDIA, line("tier_fee", "4.13", 1, "4.125"))),
+        ],
         [
             (EXACT, documents("2.01", "2.02")),  # a document that is not the sum of its lines
             (EXACT, documents("2.02", "2.02")),  # a cent more than rounding moves
             (EXACT, documents("1.99", "1.99")),
-            (accrued(("acme", "2.004"), ("pub", "2"), ("lost", "9")), documents("2", "2")),  # accrued, on no document
+            (accrued(("acme", "1.004"), ("acme", "1"), ("pub", "2"), ("lost", "9")), documents("2", "2")),  # on no document
             (accrued(("pub", "2")), documents("2", "2")),  # a line from nothing
+            (EXACT, drafted("2.01", line("media", "2.01", 3))),  # an impression too many
+            (EXACT, drafted("1.5", MEDIA, line("budget_cap", "-0.51"), flight=("1.506", "1.50"))),
+            (EXACT, drafted("1.5", MEDIA, line("budget_cap", "-0.51"))),  # a budget of no flight
+            (EXACT, drafted("6.15", MEDIA, line("tier_fee", "4.14", 1, "4.125"))),
+            (EXACT, drafted("5.01", MEDIA, line("minimum", "2.99"))),
         ],
     ),
     checks.JOURNAL_BALANCES: Case(
@@ -182,7 +330,8 @@ def test_a_rule_fails_where_it_is_broken_and_stops_the_publication_where_it_bloc
         with pytest.raises(WarehouseError, match=f"the check {rule.name} of {rule.asset} fails") as refused:
             checks.require([finding], where="delivery day 2026-10-01")
         assert refused.value.where == "delivery day 2026-10-01"
-        assert "nothing was published" in refused.value.remedy
+        assert refused.value.remedy == rule.remedy
+        assert "nothing was published" in rule.remedy
     else:
         assert result.severity is dg.AssetCheckSeverity.WARN
         checks.require([finding], where="delivery day 2026-10-01")
@@ -192,12 +341,13 @@ def test_what_would_make_money_wrong_blocks_and_what_an_analyst_should_look_at_w
     assert {rule.name for rule in RULES if not rule.blocking} == {
         "no_conflicting_duplicates",
         "little_quarantined",
+        "volume_as_usual",
         "exchange_rates_there",
         "partner_rates_there",
     }
 
 
 def test_a_yen_may_be_off_by_half_a_yen_where_a_dollar_may_not() -> None:
-    half = accrued(("acme", "2.5"), ("pub", "2"))
+    half = accrued(("acme", "1.5"), ("acme", "1"), ("pub", "2"))
     assert checks.lines_tie_to_accruals(half, documents("3", "3", currency="JPY")).passed
     assert not checks.lines_tie_to_accruals(half, documents("3", "3", currency="USD")).passed

@@ -23,13 +23,18 @@ ASSETS: dict[str, tuple[str, str, list[str]]] = {
     "conversions": ("intake", DAY, ["landing_conversions"]),
     "conversion_adjustments": ("intake", DAY, ["landing_conversion_adjustments"]),
     "conversion_states": ("intake", DAY, ["landing_conversion_adjustments", "landing_conversions"]),
+    "household_conversions": ("intake", DAY, ["landing_conversion_adjustments", "landing_conversions"]),
     "delivered_files": ("intake", DAY, sorted(LANDING)),
     "feed_counts": ("intake", DAY, sorted(LANDING)),
     "quarantine": ("intake", DAY, sorted(LANDING)),
     "fx_rates": ("intake", DAY, ["landing_fx_rates"]),
     "delivery_counts": ("delivery", DAY, ["impressions"]),
     "touches": ("delivery", DAY, ["clicks", "impressions"]),
-    "attributions": ("attribution", DAY, ["contracts", "conversion_states", "conversions", "fx_rates", "touches"]),
+    "attributions": (
+        "attribution",
+        DAY,
+        ["contracts", "conversion_states", "conversions", "fx_rates", "household_conversions", "touches"],
+    ),
     "attribution_credits": ("attribution", DAY, ["contracts", "conversions", "touches"]),
     "judged_impressions": ("rating", DAY, ["contracts", "delivery_counts"]),
     "impression_outcomes": ("rating", MONTH, ["judged_impressions"]),
@@ -38,7 +43,9 @@ ASSETS: dict[str, tuple[str, str, list[str]]] = {
         MONTH,
         ["attribution_credits", "attributions", "contracts", "fx_rates", "judged_impressions"],
     ),
-    "missing_rates": ("rating", MONTH, ["attributions", "contracts", "fx_rates"]),
+    "action_units": ("rating", MONTH, ["attribution_credits", "attributions", "contracts", "fx_rates"]),
+    "flights": ("rating", MONTH, ["contracts", "fx_rates", "judged_impressions"]),
+    "missing_rates": ("rating", MONTH, ["attributions", "contracts", "fx_rates", "judged_impressions"]),
     "draft_invoices": ("documents", MONTH, ["accruals", "contracts"]),
     "draft_invoice_lines": ("documents", MONTH, ["accruals", "contracts"]),
     "draft_payouts": ("documents", MONTH, ["accruals", "contracts"]),
@@ -48,12 +55,13 @@ ASSETS: dict[str, tuple[str, str, list[str]]] = {
     "payouts": ("issued", MONTH, ["draft_payouts"]),
     "payout_lines": ("issued", MONTH, ["draft_payout_lines"]),
     "journal": ("issued", MONTH, ["draft_invoices", "draft_payouts"]),
+    "notes": ("issued", MONTH, ["draft_invoice_lines", "draft_invoices", "invoice_lines", "invoices"]),
 }
 INTAKE = {name for name, (group, _, _) in ASSETS.items() if group == "intake"}
 DELIVERY = {"delivery_counts", "touches"}
 JUDGED = {"attributions", "attribution_credits", "judged_impressions"}
 RATED = {name for name, (group, of, _) in ASSETS.items() if group in ("rating", "documents") and of == MONTH}
-ISSUED = {name for name, (group, _, _) in ASSETS.items() if group == "issued"}
+ISSUED = {name for name, (group, _, _) in ASSETS.items() if group == "issued" and name != "notes"}
 JOBS = {
     "take_in": (DAY, INTAKE | DELIVERY),
     "count_day": (DAY, DELIVERY),
@@ -61,6 +69,7 @@ JOBS = {
     "nightly": (DAY, INTAKE | DELIVERY | JUDGED),
     "rate_month": (MONTH, RATED),
     "close_month": (MONTH, RATED | ISSUED),
+    "adjust_month": (MONTH, {"notes"}),
 }
 SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
 RULES = [found for found in vars(checks).values() if isinstance(found, checks.Rule)]

@@ -13,7 +13,7 @@ import pytest
 from scenarios import small_world as world
 
 from assets import checks, upkeep
-from assets.attribution import attribute, count_delivery
+from assets.attribution import attribute, count_delivery, judge_impressions
 from assets.automation import every_morning, every_night
 from assets.closing import reasons_against_close
 from assets.definitions import defs
@@ -49,7 +49,7 @@ def untouched(home: Home) -> tuple[object, ...]:
 def test_a_day_and_its_month_are_materialized_and_every_check_is_answered(home: Home) -> None:
     results = [
         materialize(home, [intake, count_delivery], OCT28),
-        materialize(home, [attribute], OCT28),
+        materialize(home, [attribute, judge_impressions], OCT28),
         materialize(home, [rate], date(2026, 10, 1)),
     ]
     answers = {check.check_name: check.passed for result in results for check in result.get_asset_check_evaluations()}
@@ -152,7 +152,7 @@ def test_a_blocking_check_stops_the_publication_so_that_the_old_tables_stay(
     materialize(home, [intake], OCT28)
     taken = world.live(home)
     sound = getattr(upkeep, step)
-    monkeypatch.setattr(upkeep, step, lambda *arguments: harm(sound(*arguments)))
+    monkeypatch.setattr(upkeep, step, lambda *arguments, **named: harm(sound(*arguments, **named)))
     with pytest.raises(WarehouseError, match=f"the check {check} of"):
         bring_up_to_date(home)
     assert taken != before
@@ -170,8 +170,8 @@ def bring_up_to_date(home: Home) -> None:
         pass
     for _ in (*look.attributions(), *look.judgements()):
         pass
-    for month in look.stale_months():
-        look.rate(month)
+    for _ in look.rate_through(look.months()[-1]):
+        pass
 
 
 def test_the_job_that_closes_a_month_refuses_while_a_day_is_missing_and_issues_nothing(home: Home) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from billing_samples import DAY, Rated, advertiser, at, counts, cpm, flat, frames, partner, rated_media, rows_of, term
+from billing_samples import DAY, advertiser, at, counts, cpm, flat, frames, partner, rows_of, term
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from media_samples import OCTOBER, Rated, rated_media
 
 from contracts_io.calendar import Month
 from contracts_io.contract import Cpa, Cpm, InForce, term_days
@@ -19,7 +20,6 @@ from pipelines.delivery import delivery_counts
 
 Row = dict[str, Any]
 SLOW = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-OCTOBER = Month(2026, 10)
 MONTHS = [OCTOBER.previous, OCTOBER, OCTOBER.next]
 
 # Quarters of an hour around the turn of a month, from the earliest zone to the latest.

@@ -167,7 +167,7 @@ def agree(home: Home, *documents: str, at: datetime = APPROVED_AT) -> None:
     """Import and approve contract documents."""
     parsed = [(f"document-{n}.yaml", parse_document(text, name=f"document-{n}.yaml")) for n, text in enumerate(documents)]
     for imported in home.contracts.import_documents(parsed, by="alice", at=at):
-        home.contracts.approve(imported.contract_id, by="bob", at=at)
+        home.contracts.approve(*imported[:2], by="bob", at=at, content_hash=imported.content_hash)
 
 
 def make_home(root: Path, *, contracts: Sequence[str] = (ADVERTISER, PARTNER)) -> Home:

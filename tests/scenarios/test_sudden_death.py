@@ -29,7 +29,7 @@ from small_world import (
 )
 
 from contracts_io.home import Home
-from contracts_io.store.documents import Closing
+from contracts_io.store.issuing import Issuing
 from services.orchestrator import INSTANCE_FOLDER, prepare_environment
 
 KILLS = int(os.environ.get("ADLEDGER_TEST_KILLS", "6"))
@@ -152,15 +152,15 @@ def test_a_close_that_fails_half_way_gives_its_numbers_back_and_leaves_the_month
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     home = copy_of(undisturbed)
-    add_journal, calls = Closing.add_journal, []
+    add_journal, calls = Issuing.add_journal, []
 
-    def fails_at(self: Closing, lines: object) -> None:
+    def fails_at(self: Issuing, lines: object) -> None:
         calls.append(lines)
         if len(calls) == call:
             raise OSError("the disk is full")
         add_journal(self, lines)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Closing, "add_journal", fails_at)
+    monkeypatch.setattr(Issuing, "add_journal", fails_at)
     with pytest.raises(OSError, match="the disk is full"):
         close(home)
     assert home.books.closed_months() == {}

@@ -114,7 +114,7 @@ def test_outcomes_of_late_impressions_are_exported_however_long_the_horizon(tmp_
     )
     deliver(home, "conversions", FIRST, [])
     run(home, FIRST)
-    tables = billing.event_tables(home, OCTOBER)
+    tables = billing.event_tables(home, OCTOBER, home.warehouse)
     by_side = tables["impression_outcomes"].group_by("side").agg(pl.col("impressions").sum()).sort("side")
     assert by_side.rows() == [("advertiser", 2), ("partner", 2)]
 

@@ -30,8 +30,13 @@ def rated(
         fx_rates() if rates is None else rates,
         month,
     )
-    TABLES["accruals"].check(made.accruals.lazy(), has_rows=made.accruals.height > 0)
-    TABLES["missing_rates"].check(made.missing_rates.lazy(), has_rows=made.missing_rates.height > 0)
+    for table, frame in (
+        ("action_units", made.units),
+        ("accruals", made.accruals),
+        ("missing_rates", made.missing_rates),
+    ):
+        TABLES[table].check(frame.lazy(), has_rows=frame.height > 0)
+    assert made.accruals["uncapped"].equals(made.accruals["amount"].alias("uncapped"))
     return made
 
 
@@ -122,6 +127,16 @@ def test_credit_of_several_touches_on_one_term_is_added_before_it_is_priced() ->
         ("advertiser", 1, Decimal("0.000001")),
         ("partner", 1, Decimal("0.000001")),
     ]
+
+
+def test_a_touch_without_credit_makes_no_unit() -> None:
+    contract = advertiser(term("a", flat("10"), "li-1"), term("b", flat("20"), "li-2"))
+    touches = [
+        {"touch_id": "t1", "term_id": "a", "credit": 1_000_000},
+        {"touch_id": "t2", "term_id": "b", "line_item_id": "li-2", "partner_id": "pub-2", "credit": 0},
+    ]
+    made = rated([{}], touches, contract, partner(term("all", flat("7")), contract_id="of-pub-2", party="pub-2"))
+    assert made.units.select("contract_id", "term_id").rows() == [("acme-1", "a")]
 
 
 def test_a_conversion_won_on_two_terms_is_a_unit_of_each() -> None:
@@ -221,6 +236,18 @@ def test_a_missing_rate_is_reported_with_pair_and_date_and_the_advertiser_is_cha
     assert made.missing_rates.rows() == [(DAY, "USD", "EUR", "pub-1-2026")]
     assert amounts(made, "advertiser") == [Decimal(36)]
     assert made.accruals.filter(pl.col("side") == "partner").select("units", "amount").rows() == [(1, Decimal(0))]
+    units = made.units.filter(pl.col("side") == "partner").select("conversion_id", "position", "step", "fee", "amount")
+    assert units.rows() == [("c1", 1, 1, None, None), ("c2", 2, 1, None, None), ("c3", 3, 1, Decimal(0), Decimal(0))]
+
+
+def test_a_missing_rate_does_not_matter_to_a_flat_fee_or_a_conversion_over_the_cap() -> None:
+    contract = partner(term("all", flat("7") | {"monthly_cap": 1}), **EUROS)
+    assert amounts(rated([valued("100")], [{}], advertiser(), contract), "partner") == [Decimal(7)]
+    capped = partner(term("all", percent("0.1") | {"monthly_cap": 1}), **EUROS)
+    conversions = [valued(None, conversion_id="c1"), valued("100", conversion_id="c2")]
+    made = rated(conversions, [{"conversion_id": "c1"}, {"conversion_id": "c2"}], advertiser(), capped)
+    assert made.missing_rates.is_empty()
+    assert made.units.filter(pl.col("side") == "partner")["position"].to_list() == [1, None]
 
 
 def test_a_missing_rate_is_reported_in_the_month_in_which_the_partner_is_billed() -> None:
@@ -294,5 +321,6 @@ def test_conversions_with_one_id_of_two_delivery_days_are_two_units() -> None:
 
 def test_a_month_without_conversions_or_contracts_is_empty() -> None:
     for made in (rated([], [], advertiser(), partner()), rated([], [])):
+        assert made.units.equals(TABLES["action_units"].empty())
         assert made.accruals.equals(TABLES["accruals"].empty())
         assert made.missing_rates.equals(TABLES["missing_rates"].empty())

@@ -9,7 +9,7 @@ import pytest
 from billing_samples import NOON, at, rows_of
 
 from contracts_io.frames import TABLES
-from pipelines.conversions import conversion_states
+from pipelines.conversions import conversion_states, household_conversions
 
 HOUR = timedelta(hours=1)
 
@@ -110,3 +110,67 @@ def test_an_earlier_order_of_another_delivery_day_is_found_whichever_came_first(
 def test_the_states_of_a_day_follow_its_conversions_row_by_row() -> None:
     many = [order(f"c{n * 7 % 50}", n, f"o{n % 3}") for n in range(50)]
     assert list(states(many, [adjusted("a1", "reverse", of="c7")])) == [row["conversion_id"] for row in many]
+
+
+# What a household did before
+
+
+def households(
+    conversions: list[dict[str, Any]], day: list[str], adjustments: list[dict[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    everyone = rows_of("conversions", conversions)
+    own = everyone.filter(pl.col("conversion_id").is_in(day)).lazy()
+    adjusted_rows = rows_of("conversion_adjustments", adjustments or []).lazy()
+    frame = household_conversions(own, everyone.lazy(), adjusted_rows).collect()
+    TABLES["household_conversions"].check(frame.lazy(), has_rows=frame.height > 0)
+    return frame.to_dicts()
+
+
+def listed(conversions: list[dict[str, Any]], day: list[str]) -> list[str]:
+    return [row["conversion_id"] for row in households(conversions, day)]
+
+
+def test_a_day_lists_what_its_households_did_up_to_its_own_latest_in_order() -> None:
+    everyone = [order(name, hours) for name, hours in (("late", 9), ("today-2", 2), ("before", -700), ("today-1", 0))]
+    assert listed(everyone, ["today-1", "today-2"]) == ["before", "today-1", "today-2"]
+    assert listed(everyone, ["today-1"]) == ["before", "today-1"]
+    assert listed(everyone, ["late"]) == ["before", "today-1", "today-2", "late"]
+
+
+def test_of_conversions_at_one_instant_those_up_to_the_latest_id_are_listed() -> None:
+    assert listed([order(name, 0) for name in ("c", "a", "b")], ["b"]) == ["a", "b"]
+
+
+def test_a_conversion_that_nothing_came_before_is_not_listed() -> None:
+    assert listed([order("a", 0), order("b", 1)], ["a"]) == []
+
+
+@pytest.mark.parametrize("other", [{"household_id": "h2"}, {"advertiser_id": "zeta"}, {"event": "signup"}])
+def test_another_household_advertiser_or_event_is_listed_apart(other: dict[str, Any]) -> None:
+    assert listed([order("a", 0), order("b", 1, **other)], ["a", "b"]) == []
+    pairs = [order("a", 0), order("b", 1), order("c", 0, **other), order("d", 1, **other)]
+    assert sorted(listed(pairs, ["b", "d"])) == ["a", "b", "c", "d"]
+
+
+def test_conversions_of_no_known_household_are_not_listed() -> None:
+    assert listed([order(name, 0, household_id=None) for name in ("a", "b")], ["a", "b"]) == []
+
+
+def test_a_listed_conversion_says_whether_it_is_reversed_and_when_its_order_came_before() -> None:
+    everyone = [
+        order("first", -9, household_id="h7"),  # of another household: listed nowhere, and still the earlier order
+        order("second", -5),
+        order("today", 0, order_id=None),
+    ]
+    found = households(everyone, ["today"], [adjusted("a1", "reverse", of="second")])
+    known = [(row["conversion_id"], row["is_reversed"], row["earlier_order_at"]) for row in found]
+    assert known == [("second", True, NOON - 9 * HOUR), ("today", False, None)]
+
+
+def test_an_id_that_came_again_after_its_days_were_over_is_another_conversion() -> None:
+    everyone = rows_of("conversions", [order("c1", -2_000, "o8"), order("c0", -1, "o9"), order("c1", 0, "o9")])
+    today = everyone.filter(pl.col("event_time") == NOON).lazy()
+    none = rows_of("conversion_adjustments", []).lazy()
+    frame = household_conversions(today, everyone.lazy(), none).collect()
+    assert frame["earlier_order_at"].to_list() == [None, None, NOON - HOUR]
+    assert conversion_states(today, everyone.lazy(), none).collect()["earlier_order_id"].to_list() == ["c0"]

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from billing_samples import DAY, advertiser, frames, partner, rows_of
+from billing_samples import DAY, advertiser, at, frames, partner, rows_of
 
 from contracts_io.calendar import Month
 from contracts_io.contract import InForce
@@ -24,10 +24,23 @@ ACTION: dict[str, Any] = {
 PAID: dict[str, Any] = {"side": "partner", "contract_id": "pub-1-2026", "partner_id": "pub-1"}
 
 
+KNOWN_AT = at("2026-10-01T09:00Z")
+NO_FLIGHTS = TABLES["flights"].empty()
+
+
 def drafted(accruals: list[dict[str, Any]], *contracts: InForce, month: Month = OCTOBER) -> Drafts:
-    made = draft(rows_of("accruals", accruals), frames(*contracts), month)
+    rows = [{"uncapped": row["amount"]} | row for row in accruals]
+    made = draft(
+        rows_of("accruals", rows),
+        frames(*contracts),
+        month,
+        flights_before=NO_FLIGHTS,
+        flights=NO_FLIGHTS.drop("lined"),
+        minimums=True,
+        known_at=KNOWN_AT,
+    )
     for name, frame in made._asdict().items():
-        TABLES[f"draft_{name}"].check(frame.lazy(), has_rows=frame.height > 0)
+        TABLES[name if name == "flights" else f"draft_{name}"].check(frame.lazy(), has_rows=frame.height > 0)
     return made
 
 
@@ -182,6 +195,37 @@ def test_what_holds_for_a_whole_document_is_of_the_version_in_force_on_the_last_
     assert made.invoices.select("version", "payment_terms_days").rows() == [(version, 10 * version)]
 
 
+@pytest.mark.parametrize(
+    ("currency", "net", "rate", "tax", "total"),
+    [
+        ("USD", "100", "0.19", "19", "119"),
+        ("USD", "0.03", "0.19", "0.01", "0.04"),  # 0.0057
+        ("USD", "0.50", "0.19", "0.1", "0.6"),  # 0.095: half goes up
+        ("USD", "0.10", "0.05", "0.01", "0.11"),  # 0.005
+        ("USD", "0.10", "0.049999", "0", "0.1"),
+        ("USD", "-0.10", "0.05", "-0.01", "-0.11"),
+        ("JPY", "50", "0.19", "10", "60"),  # 9.5
+        ("JPY", "52", "0.19", "10", "62"),  # 9.88
+        ("KWD", "0.050", "0.05", "0.003", "0.053"),  # 0.0025
+        ("USD", "100", "0", "0", "100"),
+    ],
+)
+def test_tax_is_rounded_once_on_the_net(currency: str, net: str, rate: str, tax: str, total: str) -> None:
+    made = drafted([{"amount": net}], advertiser(currency=currency, tax={"category": "S", "rate": rate}))
+    assert made.invoices.select("net", "tax", "total").rows() == [(Decimal(net), Decimal(tax), Decimal(total))]
+
+
+def test_tax_is_taken_on_the_net_and_not_line_by_line() -> None:
+    rows = [{"term_id": f"t{n}", "amount": "0.10"} for n in range(3)]
+    made = drafted(rows, advertiser(tax={"category": "S", "rate": "0.05"}))
+    assert made.invoices["tax"].to_list() == [Decimal("0.02")]  # 0.015, and not three times 0.005
+
+
+def test_a_document_says_what_was_known_of_contracts_when_it_was_made() -> None:
+    made = drafted([{"amount": "1"}, PAID | {"amount": "1"}], advertiser(), partner())
+    assert (made.invoices["known_at"].item(), made.payouts["known_at"].item()) == (KNOWN_AT, KNOWN_AT)
+
+
 def test_a_contract_that_starts_after_the_month_has_no_document() -> None:
     assert headers(frames(advertiser(first=date(2026, 11, 1))), OCTOBER).is_empty()
 
@@ -195,6 +239,7 @@ def test_a_payout_carries_what_its_settlement_needs() -> None:
             "version": 1,
             "partner_id": "pub-1",
             "currency": "EUR",
+            "known_at": KNOWN_AT,
             "minimum_payout": Decimal(50),
             "withholding": Decimal("0.15"),
             "earnings": Decimal("1.01"),
@@ -204,7 +249,7 @@ def test_a_payout_carries_what_its_settlement_needs() -> None:
 
 def test_a_month_without_accruals_has_no_documents() -> None:
     for made in (drafted([], advertiser(), partner()), drafted([])):
-        assert [frame.height for frame in made] == [0, 0, 0, 0]
+        assert [frame.height for frame in made] == [0, 0, 0, 0, 0]
 
 
 def test_the_sides_do_not_mix() -> None:

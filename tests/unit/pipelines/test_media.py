@@ -6,21 +6,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from billing_samples import DAY, NOON, Rated, advertiser, at, counts, cpm, flat, frames, partner, rated_media, term
+from billing_samples import DAY, NOON, advertiser, at, cpm, flat, partner, term
+from media_samples import OCTOBER, Rated, rated
 
-from contracts_io.calendar import Month
 from contracts_io.contract import InForce
 from contracts_io.frames import TABLES
-
-OCTOBER = Month(2026, 10)
-
-
-def rated(rows: list[dict[str, Any]], *contracts: InForce, month: Month = OCTOBER) -> Rated:
-    made = rated_media(counts(*rows), frames(*contracts), month)
-    TABLES["impression_outcomes"].check(made.outcomes.lazy(), has_rows=made.outcomes.height > 0)
-    TABLES["accruals"].check(made.accruals.lazy(), has_rows=made.accruals.height > 0)
-    assert made.placed == {"advertiser": made.counted, "partner": made.counted}
-    return made
 
 
 def outcome(row: dict[str, Any], *contracts: InForce, side: str = "advertiser") -> tuple[Any, ...]:

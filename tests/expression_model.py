@@ -1,4 +1,4 @@
-"""What a condition of ``eligible_when`` says of one row: slow, exact, and the reference for ``expression_frames``."""
+"""What the tests hold conditions of ``eligible_when`` against: the answer for one row, slow and exact."""
 
 from __future__ import annotations
 

@@ -1,0 +1,153 @@
+"""Adjusting a closed month: what it entitles to now, minus everything that was issued for it.
+
+Invoices are adjusted by credit and debit notes, one per contract; what partners are owed more or less goes on their next
+payout statement. Nothing that was issued is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from assets.composing import PENDING_SCHEMA, entry_of, invoice_of, line_of
+from assets.upkeep import Upkeep
+from contracts_io.calendar import Month
+from contracts_io.errors import BooksError
+from contracts_io.frames import TABLES
+from contracts_io.home import Home
+from contracts_io.money import minor_to_decimal
+from contracts_io.store.document_tables import Invoice, Line
+from contracts_io.store.documents import still_open
+from pipelines.adjustments import PAYOUT_LINE_KEY, Adjustments, invoice_adjustments, line_changes
+from pipelines.journal import invoice_postings
+
+CREDIT_NOTE, DEBIT_NOTE = "credit_note", "debit_note"
+SERIES = {CREDIT_NOTE: "CN", DEBIT_NOTE: "DN"}
+
+
+def pending_notes(home: Home, upkeep: Upkeep, month: Month) -> Adjustments:
+    """What credit and debit notes of a closed month would say now; empty where nothing is pending."""
+    issued = home.books.invoices(month)
+    notes, lines = invoice_adjustments(
+        upkeep.warehouse.read("draft_invoices", [str(month)]).collect(),
+        upkeep.warehouse.read("draft_invoice_lines", [str(month)]).collect(),
+        _heads(document for document, _ in issued),
+        _line_frame("draft_invoice_lines", ((line, document.currency) for document, lines in issued for line in lines)),
+    )
+    # A contract that entitles to nothing any more has no draft that says what was known.
+    return Adjustments(notes.with_columns(pl.col("known_at").fill_null(upkeep.known.known_at)), lines)
+
+
+def pending_lines(home: Home, upkeep: Upkeep, before: Month) -> pl.DataFrame:
+    """The payout lines (PENDING_SCHEMA, kind adjustment) that the statements of ``before`` carry for closed months before it."""
+    parts = [PENDING_SCHEMA.to_frame()]
+    for month in home.books.closed_months():
+        if month < before:
+            changes = pending_payout_changes(home, upkeep, month)
+            parts.append(
+                changes.with_columns(
+                    description=pl.format("{} adjusted: {}", pl.lit(str(month)), "description"),
+                    kind=pl.lit("adjustment"),
+                    adjusts_month=pl.lit(str(month)),
+                ).select(PENDING_SCHEMA.names())
+            )
+    return pl.concat(parts).with_columns(
+        line=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("contract_id", mapping_strategy="group_to_rows")
+    )
+
+
+def pending_payout_changes(home: Home, upkeep: Upkeep, month: Month) -> pl.DataFrame:
+    """How the payout lines of a closed month differ from what statements have paid for it, this month's and later ones'."""
+    statements = home.books.payouts(month)
+    currency = {statement.contract_id: statement.currency for statement, _ in statements}
+    entitled = upkeep.warehouse.read("draft_payout_lines", [str(month)]).collect()
+    heads = upkeep.terms.contracts.select("contract_id", "currency").unique()
+    currency |= dict(heads.iter_rows())
+    paid = [line for _, lines in statements for line in lines if line.adjusts_month is None]
+    adjusted = home.books.adjustments_of(month)
+    issued = _line_frame("draft_payout_lines", ((line, currency[line.contract_id]) for line in [*paid, *adjusted]))
+    # A line that adjusts has lost its kind: what it adjusts has the same term, version, step, rate and contract charged.
+    key = [name for name in PAYOUT_LINE_KEY if name != "kind"]
+    return line_changes(entitled, issued, key)
+
+
+def adjust(home: Home, month: Month, issued_on: date) -> list[str]:
+    """Issue the credit and debit notes that a closed month needs, in one transaction; gives their numbers.
+
+    BooksError where the month is open, or its drafts are older than its data or contracts; then nothing has changed.
+    """
+    if month not in home.books.closed_months():
+        raise still_open(month)
+    upkeep = Upkeep(home)
+    if upkeep.is_stale(month):
+        raise BooksError(
+            f"the drafts of {month} are older than its data or contracts",
+            remedy=f"run `adledger adjust {month}`, which rates the month first, or the job adjust_month",
+        )
+    numbers = []
+    with home.books.adjusting(month) as issuing:
+        issuing.require_not_before(issued_on)
+        notes, lines = pending_notes(home, upkeep, month)
+        invoices = {d.contract_id: d.number for d, _ in home.books.invoices(month) if d.kind == "invoice"}
+        by_contract = {key: rows.to_dicts() for (key,), rows in lines.group_by("contract_id")}
+        for head in notes.iter_rows(named=True):
+            kind, contract_id = head["kind"], head["contract_id"]
+            number = issuing.next_number(SERIES[kind], issued_on.year)
+            note = invoice_of(head, month, issued_on, number, kind, invoices.get(contract_id))
+            issuing.add_invoice(note, [line_of(row, note.currency) for row in by_contract.get(contract_id, [])])
+            postings = invoice_postings(home.settings.accounts, note.net_minor, note.tax_minor)
+            if entry := entry_of(number, note.party_id, month, issued_on, note.currency, postings):
+                issuing.add_journal(entry)
+            numbers.append(number)
+    return numbers
+
+
+def _heads(documents: Iterable[Invoice]) -> pl.DataFrame:
+    """Rows of ``draft_invoices`` with the sums of all documents of each contract."""
+    sums: dict[str, dict[str, Any]] = {}
+    for document in documents:
+        head = sums.setdefault(
+            document.contract_id,
+            {
+                "contract_id": document.contract_id,
+                "version": document.version,
+                "party_id": document.party_id,
+                "currency": document.currency,
+                "payment_terms_days": 0,
+            },
+        )
+        for name in ("net", "tax", "total"):
+            minor = getattr(document, f"{name}_minor")
+            head[name] = head.get(name, Decimal(0)) + minor_to_decimal(minor, document.currency)
+    return _frame("draft_invoices", sums.values())
+
+
+def _line_frame(table: str, lines: Iterable[tuple[Line, str]]) -> pl.DataFrame:
+    """Issued lines, each with its currency, as rows of a table of draft lines."""
+    rows = [
+        {
+            "contract_id": line.contract_id,
+            "line": line.line,
+            "kind": line.kind,
+            "term_id": line.term_id,
+            "version": line.version,
+            "step": line.step,
+            "advertiser_contract_id": line.advertiser_contract_id,
+            "description": line.description,
+            "quantity": line.quantity,
+            "rate": None if line.rate is None else Decimal(line.rate),
+            "amount": minor_to_decimal(line.amount_minor, currency),
+        }
+        for line, currency in lines
+    ]
+    return _frame(table, rows)
+
+
+def _frame(table: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    schema = TABLES[table].polars_schema
+    listed = list(rows)
+    return pl.DataFrame([pl.Series(name, [row.get(name) for row in listed], dtype) for name, dtype in schema.items()])

@@ -1,0 +1,137 @@
+"""Which touches could have earned a conversion (spec 6.2), and of the others why not.
+
+A touch of the same household counts unless one of the reasons below stands against it; each reason is one expression, which
+attribution leaves out by and ``explain`` names. Where clicks go before views, a click among those that count leaves only clicks.
+
+    a view 8 days before a purchase, looked back at for 7: ``older than the window``
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+
+from contracts_io.terms import TermFrames
+
+OFF = timedelta(0)
+IS_CLICK = pl.col("touch_kind") == "click"
+TOUCH_ORDER = ["conversion", pl.col("touch_time"), IS_CLICK, pl.col("touch_id")]
+"""The order of a conversion's candidates (spec 6.3)."""
+TOUCH = ["touch_kind", "touch_id", "touch_time", "partner_id", "line_item_id"]
+AFTER_CLICKS = "a click goes before views"
+
+_AGE = pl.col("event_time") - pl.col("touch_time")
+_LOOKBACK = (
+    pl.when(IS_CLICK)
+    .then(pl.coalesce("override_click_lookback", "click_lookback"))
+    .otherwise(pl.coalesce("override_view_lookback", "view_lookback"))
+)
+_TOO_LATE = _AGE < OFF
+_AGAINST = {
+    "after the conversion": _TOO_LATE,
+    "line item not in a cpa term for the event": pl.col("term_id").is_null(),
+    "partner excluded": pl.col("excluded").fill_null(value=False),
+    "kind switched off": _LOOKBACK == OFF,  # also for a touch at the very instant
+    "older than the window": _AGE > _LOOKBACK,
+    "not viewable": ~IS_CLICK & pl.col("needs_viewable") & ~pl.col("viewable"),
+    "not completed": ~IS_CLICK & pl.col("needs_completed") & ~pl.col("completed"),
+}
+
+
+def candidates(conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFrames) -> pl.DataFrame:
+    """Conversion x touch that could have earned it: ``conversion``, TOUCH, ``term_id``, ``click_over_view``; no order.
+
+    ``conversions``: rows of ``statuses.judged`` under a contract, with their number ``conversion``.
+    """
+    looking, lines, overrides = _looking(conversions, terms)
+    found = (
+        touches.filter(_any_of("household_id", looking), _any_of("line_item_id", lines))
+        .join(looking.lazy(), on="household_id")
+        .filter(~_TOO_LATE)
+        .join(lines.lazy(), on=["scope", "line_item_id"])
+        .join(overrides.lazy(), on=["scope", "partner_id"], how="left")
+        .filter(*(~against for against in _AGAINST.values()))
+        .select("conversion", *TOUCH, "term_id", "click_over_view")
+        .collect(engine="streaming")
+    )
+    return found.filter(~_goes_after_clicks(pl.lit(value=True)))
+
+
+def all_touches(conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFrames) -> pl.DataFrame:
+    """Every touch of the households within the contract's longest lookback, and later ones, with what stands against it.
+
+    As ``candidates``, of few conversions; ``term_id`` null where no term claims the line item; ``why`` is the first reason
+    why a touch does not count, null where it does.
+    """
+    looking, lines, overrides = _looking(conversions, terms)
+    widest = overrides.group_by("scope").agg(
+        longest=pl.max_horizontal(pl.col("override_view_lookback").max(), pl.col("override_click_lookback").max())
+    )
+    longest = pl.max_horizontal("view_lookback", "click_lookback", "longest")
+    why = pl.coalesce(pl.when(against).then(pl.lit(reason)) for reason, against in _AGAINST.items())
+    return (
+        touches.filter(_any_of("household_id", looking))
+        .join(looking.lazy(), on="household_id")
+        .join(widest.lazy(), on="scope", how="left")
+        .filter(longest >= _AGE)
+        .join(lines.lazy(), on=["scope", "line_item_id"], how="left")
+        .join(overrides.lazy(), on=["scope", "partner_id"], how="left")
+        .select("conversion", *TOUCH, "term_id", "click_over_view", why=why)
+        .collect(engine="streaming")
+        .with_columns(
+            why=pl.when(pl.col("why").is_null() & _goes_after_clicks(pl.col("why").is_null()))
+            .then(pl.lit(AFTER_CLICKS))
+            .otherwise("why")
+        )
+    )
+
+
+def _any_of(column: str, wanted: pl.DataFrame) -> pl.Expr:
+    """A condition that holds as the rows are read, so that the join after it never holds more of them than it must."""
+    return pl.col(column).is_in(wanted[column].unique().implode())
+
+
+def _goes_after_clicks(counts: pl.Expr) -> pl.Expr:
+    return ~IS_CLICK & pl.col("click_over_view") & (counts & IS_CLICK).any().over("conversion")
+
+
+def _looking(conversions: pl.DataFrame, terms: TermFrames) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """What looks back, the line items that it looks at, and the partners for whom that differs.
+
+    A scope is a contract version, event and local date: what they share is listed once and not for each conversion.
+    """
+    scope = ["contract_id", "version", "event", "local_on"]
+    scopes = conversions.select(scope).unique().with_row_index("scope")
+    looking = conversions.filter(pl.col("household_id").is_not_null()).join(scopes, on=scope)
+    by_action = terms.terms.filter(pl.col("side") == "advertiser", pl.col("model") == "cpa").select(
+        "contract_id", "version", "event", "term_id", "line_items", "first_on", "last_on"
+    )
+    lines = (
+        scopes.join(by_action, on=["contract_id", "version", "event"])
+        .filter(pl.col("local_on").is_between("first_on", "last_on"))
+        .select("scope", "term_id", line_item_id="line_items")
+        .explode("line_item_id")
+    )
+    overrides = scopes.join(terms.overrides, on=["contract_id", "version"]).select(
+        "scope",
+        "partner_id",
+        "excluded",
+        override_view_lookback="view_lookback",
+        override_click_lookback="click_lookback",
+    )
+    return (
+        looking.select(
+            "conversion",
+            "household_id",
+            "event_time",
+            "scope",
+            "view_lookback",
+            "click_lookback",
+            "click_over_view",
+            needs_viewable=pl.col("view_basis") == "viewable",
+            needs_completed=pl.col("view_basis") == "completed",
+        ),
+        lines,
+        overrides,
+    )

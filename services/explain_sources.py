@@ -1,0 +1,117 @@
+"""What a month was made from: the tables as they are, or as the close pinned them, and the contracts that were known then.
+
+Nothing is brought up to date here: an explanation reads what was stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import polars as pl
+
+from assets.known_contracts import KnownContracts
+from contracts_io.calendar import Month, days_between
+from contracts_io.home import Home
+from contracts_io.store.catalogue import Catalogue
+from contracts_io.terms import TermFrames
+from contracts_io.warehouse import Warehouse
+from pipelines.documents import headers
+from services.explained import Agreed
+
+_HEADS = ("draft_invoices", "draft_payouts")
+_EARLY = timedelta(days=3)
+_NOW = "the tables as they are now"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The tables and contracts of one month; ``said`` names them for people."""
+
+    home: Home
+    warehouse: Warehouse
+    month: Month
+    said: str
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it is what a close pinned."""
+        return self.said != _NOW
+
+    @cached_property
+    def known_at(self) -> datetime | None:
+        """The latest approval that the month's drafts knew; None where there are none: all that is approved is known."""
+        heads = [self.warehouse.read(table, [str(self.month)]).select("known_at") for table in _HEADS]
+        latest = pl.concat(heads).collect()["known_at"].max()
+        return latest if isinstance(latest, datetime) else None
+
+    @cached_property
+    def terms(self) -> TermFrames:
+        """The contracts in force as they were known."""
+        return KnownContracts(self.home.contracts.approved(self.known_at)).terms
+
+    def terms_of(self, contract_id: str) -> TermFrames:
+        """Those of one contract."""
+        return TermFrames(*(frame.filter(pl.col("contract_id") == contract_id) for frame in self.terms))
+
+    def head(self, contract_id: str) -> dict[str, object] | None:
+        """The row of ``terms.contracts`` of the version that holds for the month's document; None where there is none."""
+        rows = headers(self.terms_of(contract_id), self.month).to_dicts()
+        return rows[0] if rows else None
+
+    def of_contract(self, table: str, contract_id: str, month: Month | None = None) -> pl.DataFrame:
+        """The rows of a monthly table for a contract."""
+        rows = self.warehouse.read(table, [str(month or self.month)])
+        return rows.filter(pl.col("contract_id") == contract_id).collect()
+
+    def judged(self, contract_id: str) -> pl.DataFrame:
+        """The billed rows of ``judged_impressions`` of a contract whose date lies in the month, with their delivery day."""
+        late = timedelta(days=self.home.settings.horizon_days + 2)
+        days = [str(day) for day in days_between(self.month.first - _EARLY, self.month.last + late)]
+        return (
+            self.warehouse.read_days("judged_impressions", days)
+            .filter(
+                pl.col("contract_id") == contract_id,
+                pl.col("outcome") == "billed",
+                pl.col("month_date").is_between(self.month.first, self.month.last),
+            )
+            .collect()
+        )
+
+    @cached_property
+    def rates(self) -> pl.DataFrame:
+        """Table ``fx_rates``."""
+        return self.warehouse.read("fx_rates").collect()
+
+
+def source_now(home: Home, month: Month) -> Source:
+    """The live tables."""
+    return Source(home, home.warehouse, month, _NOW)
+
+
+def source_of(home: Home, month: Month, closed_in: Month | None = None) -> Source:
+    """The tables that the close of ``closed_in``, by default of ``month``, pinned; the live ones where that is open."""
+    closing = closed_in or month
+    closed = home.books.closed_months().get(closing)
+    if closed is None:
+        return source_now(home, month)
+    pinned = Warehouse(home.warehouse.root, Catalogue(home.engine).as_of(closed.snapshot))
+    return Source(home, pinned, month, f"the tables that the close of {closing} pinned (snapshot {closed.snapshot})")
+
+
+def agreed(home: Home, contract_id: str, version: int) -> Agreed:
+    """Who submitted and who approved a version, and when; both persons, where two approved."""
+    found = next(v for v in home.contracts.versions(contract_id) if v.version == version)
+    by = [found.first_approval.by] if found.first_approval else []
+    assert found.decided_by is not None and found.decided_at is not None  # only approved versions decide anything
+    return Agreed(
+        contract_id,
+        version,
+        found.contract.effective_from,
+        found.submitted_by,
+        found.submitted_at,
+        " and ".join([*by, found.decided_by]),
+        found.decided_at,
+        found.content_hash,
+    )
