@@ -22,7 +22,9 @@ from contracts_io.store.document_tables import Invoice, JournalLine, Line, Payou
 from pipelines.documents import Settlement, headers, payout_heads, settle
 from pipelines.journal import PartnerLine, Posting, invoice_postings, owed_to_partners, payout_postings
 
-PENDING_SCHEMA = pl.Schema({**TABLES["draft_payout_lines"].polars_schema, "adjusts_month": pl.String()})
+PENDING_SCHEMA = pl.Schema(
+    {**TABLES["draft_payout_lines"].polars_schema, "adjusts_month": pl.String(), "cause": pl.String()}
+)
 """Lines that the next payout statement carries for months that are closed: amounts are differences."""
 
 Number = Callable[[str, str], str]
@@ -157,6 +159,7 @@ def line_of(row: Mapping[str, Any], currency: str) -> Line:
         amount_minor=decimal_to_minor(row["amount"], currency),
         advertiser_contract_id=row.get("advertiser_contract_id"),
         adjusts_month=row.get("adjusts_month"),
+        cause=row.get("cause"),
     )
 
 

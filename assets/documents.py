@@ -60,7 +60,7 @@ def issue(context: dg.AssetExecutionContext, config: IssueConfig, home: HomeReso
     issued_on = parse_day(config.issued_on)
     with home.open().lock() as here:
         here.settings.roles.require("close", config.by or None)
-        close(here, month, issued_on)
+        close(here, month, issued_on, config.by or None)
         tables = document_frames(here.books.invoices(month), here.books.payouts(month), here.books.journal(month))
         described = {
             "invoices": by_currency(tables["invoices"], "total"),
@@ -93,7 +93,7 @@ def issue_notes(context: dg.AssetExecutionContext, config: IssueConfig, home: Ho
     month = Month.parse(context.partition_key[:7])
     with home.open().lock() as here:
         here.settings.roles.require("close", config.by or None)
-        numbers = adjust(here, month, parse_day(config.issued_on))
+        numbers = adjust(here, month, parse_day(config.issued_on), config.by or None)
         yield dg.MaterializeResult(
             asset_key="notes", metadata=rows(len(numbers)) | {"numbers": ", ".join(numbers) or "none"}
         )

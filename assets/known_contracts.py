@@ -22,7 +22,7 @@ class KnownContracts:
     """Each contract's approved versions that are known, by contract id."""
 
     def __init__(self, approved: Mapping[str, Sequence[ApprovedVersion]]) -> None:
-        self._approved = approved
+        self.approved = approved
 
     @cached_property
     def known_at(self) -> datetime:
@@ -30,7 +30,7 @@ class KnownContracts:
 
         1970 where nothing is approved.
         """
-        return max((v.approved_at for versions in self._approved.values() for v in versions), default=NOTHING_KNOWN)
+        return max((v.approved_at for versions in self.approved.values() for v in versions), default=NOTHING_KNOWN)
 
     @cached_property
     def terms(self) -> TermFrames:
@@ -49,16 +49,19 @@ class KnownContracts:
         return timedelta(days=int(longest) if isinstance(longest, int) else 0)
 
     def in_force(self, first: date, last: date) -> list[tuple[object, ...]]:
-        """Contract, version, days and content of every version in force between two local days: a part of fingerprints."""
+        """Contract, version, content and days, of these, of every version in force from one local day to another.
+
+        It is a part of fingerprints: what is agreed for other days does not change it.
+        """
         return [
-            (s.contract.contract_id, s.version, s.first, s.last, digest)
+            (s.contract.contract_id, s.version, max(s.first, first), min(s.last or last, last), digest)
             for s, digest in zip(self._stretches, self._content_hashes, strict=True)
             if s.first <= last and (s.last is None or s.last >= first)
         ]
 
     @cached_property
     def _stretches(self) -> list[InForce]:
-        return stretches_of(self._approved)
+        return stretches_of(self.approved)
 
     @cached_property
     def _content_hashes(self) -> list[str]:

@@ -78,7 +78,8 @@ def test_lines_that_appear_and_lines_that_go_are_told_with_zero_on_the_other_sid
     assert lines["new"].sum() == Decimal("100.00")
     paid = differences(shared, draft(tmp_path, PARTNER))
     assert paid["pub-1", "revenue_share", "media", "acme-1"] == (Decimal("22.00"), Decimal(0), Decimal("-22.00"))
-    assert paid["pub-1", "media", "media", None][:2] == (Decimal(0), Decimal("26.00"))
+    # By the mille at 1.00 each, views included, in UTC: four days of six and the one that came late.
+    assert paid["pub-1", "media", "media", None][:2] == (Decimal(0), Decimal("25.00"))
 
 
 def test_a_draft_that_takes_effect_later_changes_nothing_before(shared: Home, tmp_path: Path) -> None:
