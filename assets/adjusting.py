@@ -64,7 +64,7 @@ def pending_lines(home: Home, upkeep: Upkeep, before: Month) -> pl.DataFrame:
     for month in home.books.closed_months():
         if month >= before or (changes := pending_payout_changes(home, upkeep, month)).is_empty():
             continue
-        explained = _explained(home, upkeep, month, changes, _known_to_statements(home, month))
+        explained = _explained(home, upkeep, month, changes, known_to_statements(home, month))
         parts.append(
             explained.with_columns(
                 description=pl.format("{} adjusted: {}", pl.lit(str(month)), "description"),
@@ -109,7 +109,7 @@ def known_to_invoices(home: Home, month: Month) -> Look:
     return look_back(home, closed.snapshot, closed.known_at)
 
 
-def _known_to_statements(home: Home, month: Month) -> Look:
+def known_to_statements(home: Home, month: Month) -> Look:
     """What the last statements that paid for a closed month went by: its own, or those of a later month."""
     last = max((closed for m, closed in home.books.closed_months().items() if m >= month), key=lambda c: c.snapshot)
     return look_back(home, last.snapshot, last.known_at)

@@ -11,11 +11,13 @@ from datetime import date, timedelta
 
 import polars as pl
 
+from assets.known_contracts import NOTHING_KNOWN
 from assets.upkeep import EARLY_DAYS, Upkeep
-from contracts_io.calendar import ONE_DAY, Month, parse_instant
+from contracts_io.calendar import ONE_DAY, Month, format_instant, parse_instant
 from contracts_io.home import Home
 from contracts_io.lifecycle import ApprovedVersion
-from contracts_io.store.catalogue import Catalogue
+from contracts_io.store.base import reading
+from contracts_io.store.catalogue import Catalogue, current_snapshot
 from contracts_io.warehouse import Warehouse
 from pipelines.causes import (
     EVIDENCE,
@@ -32,6 +34,8 @@ from pipelines.causes import (
     rate_evidence,
     touch_changes,
 )
+
+_HEADS = ("draft_invoices", "draft_payouts")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,15 @@ def look_back(home: Home, snapshot: int, known_at: str) -> Look:
 def look_of(upkeep: Upkeep) -> Look:
     """What a computation goes by now."""
     return Look(upkeep.warehouse, upkeep.known.approved)
+
+
+def drafted_by(home: Home) -> Look:
+    """What the drafts as they stand went by; readable until replaced files are swept, whatever is published meanwhile."""
+    heads = [home.warehouse.read(table).select(pl.col("known_at").max()).collect().item() for table in _HEADS]
+    known_at = max((instant for instant in heads if instant is not None), default=NOTHING_KNOWN)
+    with reading(home.engine) as connection:
+        snapshot = current_snapshot(connection)
+    return look_back(home, snapshot, format_instant(known_at))
 
 
 def causes(month: Month, before: Look, after: Look, horizon_days: int, *, is_late: bool) -> Causes:

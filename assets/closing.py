@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -164,14 +165,13 @@ def prepare(home: Home, month: Month, issued_on: date, by: str, at: datetime) ->
     upkeep = Upkeep(home)
     _require_nothing_against(home, month, issued_on, upkeep)
     documents = as_they_would_be(home, month, issued_on, upkeep)
-    listed = _listed(documents)
     prepared = PreparedClose(
         month=month,
         issued_on=issued_on,
         prepared_by=person(by),
         prepared_at=format_instant(at),
-        content_hash=_content_hash(month, issued_on, listed),
-        documents=listed,
+        content_hash=content_hash(month, issued_on, documents),
+        documents=_listed(documents),
     )
     before = home.books.prepared(month)
     if before and before.content_hash == prepared.content_hash and same_person(before.prepared_by, prepared.prepared_by):
@@ -236,7 +236,7 @@ def close(home: Home, month: Month, issued_on: date, by: str | None = None) -> N
             pending_lines(home, upkeep, month),
         )
         if prepared:
-            _require_as_prepared(prepared, issued_on, _listed(documents))
+            _require_as_prepared(prepared, issued_on, documents)
         for invoice, lines in documents.invoices:
             closing.add_invoice(invoice, lines)
         for payout, lines in documents.payouts:
@@ -267,19 +267,22 @@ def _listed(documents: Documents) -> list[list[Any]]:
     for document, lines in issued:
         amount = document.total_minor if isinstance(document, Invoice) else document.earnings_minor
         posted = fingerprint(*(row_of(line) for line in entries.get(document.number, [])))
-        digest = document_hash(document, lines, posted)
+        # An approval that changes nothing of it makes no other document of it.
+        digest = document_hash(replace(document, known_at=""), lines, posted)
         listed.append([document.number, document.contract_id, document.currency, amount, digest])
     return listed
 
 
-def _content_hash(month: Month, issued_on: date, listed: Sequence[Sequence[Any]]) -> str:
-    return fingerprint(month, issued_on, *(json.dumps(list(row)) for row in listed))
+def content_hash(month: Month, issued_on: date, documents: Documents) -> str:
+    """SHA-256 of all that documents of a close say: lines, entries, numbers and dates."""
+    return fingerprint(month, issued_on, *(json.dumps(row) for row in _listed(documents)))
 
 
-def _require_as_prepared(prepared: PreparedClose, issued_on: date, listed: Sequence[Sequence[Any]]) -> None:
+def _require_as_prepared(prepared: PreparedClose, issued_on: date, documents: Documents) -> None:
     """BooksError, naming each document that is not as it was prepared, unless all are."""
-    if _content_hash(prepared.month, issued_on, listed) == prepared.content_hash:
+    if content_hash(prepared.month, issued_on, documents) == prepared.content_hash:
         return
+    listed = _listed(documents)
     was = {(row[0].partition("-")[0], row[1]): row for row in prepared.documents}
     now = {(row[0].partition("-")[0], row[1]): row for row in listed}
     changes = [f"the date of issue was {prepared.issued_on}"] if issued_on != prepared.issued_on else []

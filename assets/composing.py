@@ -91,7 +91,9 @@ def statement_heads(
     drafts = upkeep.warehouse.read("draft_payouts", [str(month)]).collect()
     others = sorted({*balances, *pending["contract_id"]} - set(drafts["contract_id"]))
     without_lines = headers(upkeep.terms, month).filter(pl.col("contract_id").is_in(others))
-    nothing_earned = payout_heads(without_lines.with_columns(net=pl.lit(0).cast(NANOS_TYPE)), upkeep.known.known_at)
+    nothing_earned = payout_heads(
+        without_lines.with_columns(net=pl.lit(0).cast(NANOS_TYPE)), upkeep.known.known_for(month.last)
+    )
     adjusted = pending.group_by("contract_id").agg(pl.col("amount").sum().alias("adjusted"))
     earnings = (pl.col("earnings") + pl.coalesce("adjusted", pl.lit(0).cast(NANOS_TYPE))).cast(NANOS_TYPE)
     return (

@@ -30,7 +30,17 @@ class KnownContracts:
 
         1970 where nothing is approved.
         """
-        return max((v.approved_at for versions in self.approved.values() for v in versions), default=NOTHING_KNOWN)
+        return self.known_for(date.max)
+
+    def known_for(self, last: date) -> datetime:
+        """The instant of the latest approval that is known of a version in effect by local day ``last``."""
+        approvals = (
+            version.approved_at
+            for versions in self.approved.values()
+            for version in versions
+            if version.contract.effective_from <= last
+        )
+        return max(approvals, default=NOTHING_KNOWN)
 
     @cached_property
     def terms(self) -> TermFrames:

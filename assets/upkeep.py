@@ -285,7 +285,7 @@ class Upkeep:
             flights_before=before,
             flights=media.flights,
             minimums=self._is_served(month),
-            known_at=known.known_at,
+            known_at=known.known_for(month.last + ONE_DAY),
         )
         found = [
             checks.outcomes_add_up(*self._counted_and_judged(self._count_days(month))),
@@ -322,6 +322,7 @@ class Upkeep:
             RULES,
             self._home.settings.cost_currency,
             self._is_served(month),
+            self.known.known_for(month.last + ONE_DAY),
             *self.known.in_force(first, last),
             *(counts[day].sha256 for day in self._count_days(month) if day in counts),
             *(judged[day].sha256 + credits[day].sha256 for day in days if day in credits),

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from contracts_io.calendar import Month
 from contracts_io.errors import HomeError
@@ -167,14 +167,24 @@ class Home:
         if path in _HELD:
             yield self
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as file:
+        with self._lock_file(path) as file:
             self._wait_for(file.fileno())
             _HELD.add(path)
             try:
                 yield self
             finally:
                 _HELD.discard(path)
+
+    def _lock_file(self, path: Path) -> TextIO:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path.open("w")
+        except OSError as error:
+            raise HomeError(
+                f"nothing can be written here ({error.strerror})",
+                where=str(path.parent),
+                remedy="nothing was changed; free space or mend the rights, then run the same command again",
+            ) from error
 
     def _wait_for(self, handle: int) -> None:
         deadline = time.monotonic() + LOCK_SECONDS

@@ -58,13 +58,16 @@ def invoice_adjustments(
 def line_changes(entitled: pl.DataFrame, issued: pl.DataFrame, key: list[str]) -> pl.DataFrame:
     """Each line key whose sum of amounts changed, with the differences of quantity and amount, numbered within its contract.
 
-    Both frames have the columns of a draft's lines; a quantity that neither side has stays null.
+    Both frames have the columns of a draft's lines; a quantity that neither side has stays null. Where ``kind`` is not in
+    the key, it is that of a line that is no adjustment, where there is one.
     """
+    own_kind = pl.col("kind").filter(pl.col("kind") != "adjustment").first()
     signed = pl.concat([entitled, issued.with_columns(-pl.col("quantity", "amount"))])
     return (
         signed.sort("contract_id", "line", maintain_order=True)
         .group_by(key, maintain_order=True)
         .agg(
+            *([] if "kind" in key else [pl.coalesce(own_kind, pl.col("kind").first()).alias("kind")]),
             pl.col("description").first(),
             pl.when(pl.col("quantity").is_not_null().any()).then(pl.col("quantity").sum()).alias("quantity"),
             pl.col("amount").sum().cast(NANOS_TYPE),

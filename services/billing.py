@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from contracts_io.calendar import Month, days_between, months_between
-from contracts_io.errors import AdledgerError, BooksError, FeedError
+from contracts_io.errors import AdledgerError, BooksError, FeedError, RoleError, UsageError
 from contracts_io.formats.exports import EXPORTS, document_frames, projected
 from contracts_io.formats.tables import write_tables
 from contracts_io.home import Home
 from contracts_io.overlay import overlaid
-from contracts_io.store.documents import already_closed, not_over, still_open
+from contracts_io.store.documents import PreparedClose, already_closed, not_over, still_open
 from services.orchestrator import Orchestrator, orchestrated
 
 if TYPE_CHECKING:
+    from assets.composing import Documents
     from assets.upkeep import Upkeep
     from contracts_io.warehouse import Warehouse
 
@@ -33,28 +34,40 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a run did: ``feed_counts`` of its days, conversions by status, and the months whose drafts it renewed."""
+    """What a run did: ``feed_counts`` of its days, conversions by status, and the months whose drafts it renewed.
+
+    ``changes``: of the months that were drafted before, the lines that differ now and why (``comparison.CHANGES``).
+    """
 
     days: list[date]
     feed_counts: pl.DataFrame
     statuses: dict[str, int]
     months: list[Month]
     failed: dict[date, AdledgerError] = field(default_factory=dict)
+    changes: dict[Month, pl.DataFrame] = field(default_factory=dict)
 
 
 def unseen(_what: str, _done: int, _of: int) -> None:
     """Progress that is shown to nobody."""
 
 
-def run(home: Home, days: Sequence[date], progress: Progress = unseen, known_at: datetime | None = None) -> RunReport:
+def run(
+    home: Home,
+    days: Sequence[date],
+    progress: Progress = unseen,
+    known_at: datetime | None = None,
+    *,
+    compare: bool = False,
+) -> RunReport:
     """Take in, attribute and rate delivery ``days``, then every month that they touch.
 
     A day that fails stops neither the others nor what can be done without it; the report names it and its error. With
     ``known_at`` the contracts are those that were approved by then: the tables are those of a run at that instant, until the
-    next run without it.
+    next run without it. ``compare``: the report says what changed of the months that were drafted before.
     """
     failed: dict[date, AdledgerError] = {}
     with _writing(home) as orchestrator:
+        before = _Drafted(home) if compare else None
         for done, day in enumerate(days):
             progress("taking in", done, len(days))
             try:
@@ -64,10 +77,11 @@ def run(home: Home, days: Sequence[date], progress: Progress = unseen, known_at:
         progress("taking in", len(days), len(days))
         taken = [day for day in days if day not in failed]
         months = _bring_up_to_date(home, orchestrator, progress, known_at) if taken else []
+        changes = before.changes(months, known_at) if before else {}
     here = [str(day) for day in taken]
     statuses = home.warehouse.read("attributions", here).group_by("status").len().sort("status").collect()
     counts = home.warehouse.read("feed_counts", here).collect()
-    return RunReport(taken, counts, dict(statuses.iter_rows()), months, failed)
+    return RunReport(taken, counts, dict(statuses.iter_rows()), months, failed, changes)
 
 
 def refuse_future(days: Sequence[date], today: date) -> None:
@@ -90,22 +104,128 @@ def some_days_failed(report: RunReport) -> FeedError:
     )
 
 
+class _Drafted:
+    """The drafts of a home as they are when it is made, to compare later ones with."""
+
+    def __init__(self, home: Home) -> None:
+        from assets.causes import drafted_by  # noqa: PLC0415 - loads Dagster
+
+        self._home = home
+        self._look = drafted_by(home)
+        self._months = home.warehouse.catalogue.live("draft_payouts")
+
+    def changes(self, months: Sequence[Month], known_at: datetime | None) -> dict[Month, pl.DataFrame]:
+        """The lines of those of ``months`` that were drafted before which differ now."""
+        from assets.causes import look_of  # noqa: PLC0415 - loads Dagster
+        from assets.upkeep import Upkeep  # noqa: PLC0415
+        from services.comparison import as_drafted, differences  # noqa: PLC0415
+
+        after = look_of(Upkeep(self._home, known_at))
+        return {
+            month: differences(
+                self._home,
+                month,
+                as_drafted(self._look.warehouse, month, self._look),
+                as_drafted(self._home.warehouse, month, after),
+            )
+            for month in months
+            if str(month) in self._months
+        }
+
+
 def close(home: Home, month: Month, issued_on: date, by: str | None = None, progress: Progress = unseen) -> None:
     """Bring everything up to date, issue the month's documents and close it; RoleError where ``by`` may not.
 
-    BooksError where the month is closed already or something stands against closing it; then nothing was issued.
+    Where ``[roles] close_approval`` is set, this is the approval of what another person prepared. BooksError where the month
+    is closed already or something stands against closing it; then nothing was issued.
     """
-    home.settings.roles.require("close", by)
-    if closed := home.books.closed_months().get(month):
-        raise already_closed(month, closed.closed_on)
-    if issued_on <= month.last:
-        raise not_over(month, issued_on)
+    _require_closable(home, month, issued_on, by)
     with _writing(home) as orchestrator:
         _bring_up_to_date(home, orchestrator, progress)
         progress("closing", 0, 1)
         config = {"ops": {"issue": {"config": {"issued_on": str(issued_on), "by": by or ""}}}}
         orchestrator.run("close_month", month.first, config)
         progress("closing", 1, 1)
+
+
+def prepare_close(
+    home: Home, month: Month, issued_on: date, by: str | None, at: datetime, progress: Progress = unseen
+) -> PreparedClose:
+    """Bring everything up to date and keep what a close would issue for another person to approve; RoleError as of ``close``.
+
+    BooksError where something stands against closing the month.
+    """
+    if not by:
+        raise RoleError("say who prepares the close", where="[roles] close_approval in adledger.toml", remedy="--by USER")
+    _require_closable(home, month, issued_on, by)
+    with _writing(home) as orchestrator:
+        from assets.closing import prepare  # noqa: PLC0415 - loads Dagster, which the orchestrator has done
+
+        _bring_up_to_date(home, orchestrator, progress)
+        return prepare(home, month, issued_on, by, at)
+
+
+def approve_close(
+    home: Home,
+    month: Month,
+    by: str | None,
+    content: str | None = None,
+    issued_on: date | None = None,
+    progress: Progress = unseen,
+) -> None:
+    """Issue what another person prepared, on the day of issue that they gave; ``content`` as of ``closing.prepared_for``.
+
+    BooksError where nothing is prepared, or it has changed since, naming what; then nothing was issued.
+    """
+    from assets.closing import prepared_for  # noqa: PLC0415 - loads Dagster
+
+    if not home.settings.roles.close_approval:
+        raise UsageError(
+            "closes are not approved here: [roles] close_approval is not set in adledger.toml",
+            remedy=f"leave out --approve: `adledger close {month}` issues the documents",
+        )
+    home.settings.roles.require("close", by)
+    if closed := home.books.closed_months().get(month):
+        raise already_closed(month, closed.closed_on)
+    prepared = prepared_for(home, month, by, content)
+    close(home, month, issued_on or prepared.issued_on, by, progress)
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a close would do: the documents with the numbers they would have, and every reason that would stop it.
+
+    ``content_hash`` is what an approval is bound to; ``prepared``: the close that waits for one.
+    """
+
+    documents: Documents | None
+    against: list[str]
+    content_hash: str | None
+    prepared: PreparedClose | None
+
+
+def dry_close(home: Home, month: Month, issued_on: date) -> DryRun:
+    """What ``close`` would issue and what stands against it; everything is rated apart, and nothing is written."""
+    from assets.closing import as_they_would_be, content_hash, standing_against  # noqa: PLC0415 - loads Dagster
+    from assets.upkeep import Upkeep  # noqa: PLC0415
+
+    with home.lock(), overlaid(home.warehouse) as apart:
+        upkeep = Upkeep(home, warehouse=apart)
+        for _ in upkeep.everything(month):
+            pass
+        against = standing_against(home, month, issued_on, upkeep)
+        if month in home.books.closed_months():
+            return DryRun(None, against, None, None)
+        documents = as_they_would_be(home, month, issued_on, upkeep)
+    return DryRun(documents, against, content_hash(month, issued_on, documents), home.books.prepared(month))
+
+
+def _require_closable(home: Home, month: Month, issued_on: date, by: str | None) -> None:
+    home.settings.roles.require("close", by)
+    if closed := home.books.closed_months().get(month):
+        raise already_closed(month, closed.closed_on)
+    if issued_on <= month.last:
+        raise not_over(month, issued_on)
 
 
 def adjust(home: Home, month: Month, issued_on: date, by: str | None = None, progress: Progress = unseen) -> list[str]:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import click
 
 from contracts_io.errors import AdledgerError, UsageError
+from services.cli_books import adjust, close, diff, verify
 from services.cli_contracts import contract
+from services.cli_explain import explain
 from services.cli_journal import journal
 from services.cli_options import DAY, INSTANT, MONTH, home_root, now, open_home, with_home, with_json
 
@@ -67,7 +69,12 @@ def demo(home: str | None, month: Month) -> None:
 
 
 cli.add_command(contract)
+cli.add_command(explain)
 cli.add_command(journal)
+cli.add_command(close)
+cli.add_command(adjust)
+cli.add_command(diff)
+cli.add_command(verify)
 
 
 _KNOWN_AT = click.option(
@@ -97,17 +104,19 @@ def backfill(first: date, last: date, known_at: datetime | None, home: str | Non
     """Run every delivery day from FIRST to LAST, then rate the months that they touch."""
     if last < first:
         raise click.UsageError(f"{last} is before {first}: give the first day, then the last")
-    _run(open_home(home), first, last, known_at, json_output)
+    _run(open_home(home), first, last, known_at, json_output, compare=True)
 
 
-def _run(home: Home, first: date, last: date, known_at: datetime | None, json_output: bool) -> None:
+def _run(
+    home: Home, first: date, last: date, known_at: datetime | None, json_output: bool, *, compare: bool = False
+) -> None:
     from contracts_io.calendar import days_between  # noqa: PLC0415
     from services import billing, reports, show  # noqa: PLC0415
 
     days = list(days_between(first, last))
     billing.refuse_future(days, now().date())
     with show.progress() as progress:
-        report = billing.run(home, days, progress, known_at)
+        report = billing.run(home, days, progress, known_at, compare=compare)
     if json_output:
         show.as_json(reports.run_as_json(home, report))
     elif report.days:
@@ -116,52 +125,6 @@ def _run(home: Home, first: date, last: date, known_at: datetime | None, json_ou
         if len(days) == 1:
             raise report.failed[first]
         raise billing.some_days_failed(report)
-
-
-@cli.command()
-@click.argument("month", type=MONTH)
-@click.option("--on", "issued_on", type=DAY, help="The date of issue; today (UTC) by default.")
-@click.option("--by", metavar="USER", help="Who closes; needed where [roles] close is set.")
-@with_home
-@with_json
-def close(month: Month, issued_on: date | None, by: str | None, home: str | None, json_output: bool) -> None:
-    """Issue a month's documents and close it.
-
-    Invoices, payout statements and journal entries are issued in one transaction, or none of them.
-    """
-    from contracts_io.store.audit import head  # noqa: PLC0415
-    from services import billing, reports, show  # noqa: PLC0415
-
-    here = open_home(home)
-    with show.progress() as progress:
-        billing.close(here, month, issued_on or now().date(), by, progress)
-    if json_output:
-        show.as_json(reports.documents_as_json(here, month) | {"audit_head": head(here.engine)})
-    else:
-        reports.print_documents(here, month)
-        click.echo(f"audit trail: head {head(here.engine)} (note it down elsewhere, for `adledger audit verify --expect`)")
-
-
-@cli.command()
-@click.argument("month", type=MONTH)
-@click.option("--on", "issued_on", type=DAY, help="The date of issue; today (UTC) by default.")
-@click.option("--by", metavar="USER", help="Who adjusts; needed where [roles] close is set.")
-@with_home
-@with_json
-def adjust(month: Month, issued_on: date | None, by: str | None, home: str | None, json_output: bool) -> None:
-    """Issue the credit and debit notes that a closed month needs.
-
-    Late events, reversals and retroactive amendments are in them; run again, it issues nothing.
-    """
-    from services import billing, reports, show  # noqa: PLC0415
-
-    here = open_home(home)
-    with show.progress() as progress:
-        numbers = billing.adjust(here, month, issued_on or now().date(), by, progress)
-    if json_output:
-        show.as_json(reports.notes_as_json(here, month, numbers))
-    else:
-        reports.print_notes(here, month, numbers)
 
 
 @cli.command()

@@ -41,6 +41,11 @@ def billed(amount: Decimal, currency: str) -> str:
     return f"{amount:,.{minor_digits(currency)}f} {currency}"
 
 
+def counted(units: int) -> str:
+    """A number of units in words: ``1 unit``, ``1,500 units``."""
+    return "1 unit" if units == 1 else f"{units:,} units"
+
+
 def of_micros(micros: int) -> Decimal:
     """Micros as an exact decimal."""
     return Decimal(micros).scaleb(-MICRO_PLACES)

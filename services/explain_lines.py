@@ -11,12 +11,14 @@ from typing import Any
 
 import polars as pl
 
-from contracts_io.money import MICRO, NANOS_TYPE, divide_half_up, minor_to_decimal, minor_unit_nanos
+from contracts_io.money import MICRO, NANOS_TYPE, RATE_TYPE, divide_half_up, minor_to_decimal, minor_unit_nanos
 from contracts_io.store.document_tables import Line
-from services.explain_figures import billed, exact, factor, in_nanos, of_micros, of_nanos, rounded, rounding, total
+from services.explain_figures import billed, exact, factor, in_nanos, of_micros, rounded, rounding, total
 from services.explain_media import Context, budget_cap, media, revenue_share, span, tier_fee
 from services.explained import Sum
 
+_FEW = 20
+"""So many different fees and credits are written out one by one."""
 _UNDER_COMMISSION = ("media", "tier_fee", "budget_cap")
 _ABOVE_MINIMUM = ("agency_commission", *_UNDER_COMMISSION, "action")
 
@@ -30,7 +32,7 @@ def action_units(context: Context, line: Line) -> pl.DataFrame:
             pl.col("term_id") == line.term_id,
             pl.col("version") == line.version,
             pl.col("step") == line.step,
-            pl.col("rate") == pl.lit(rate, pl.Decimal(38, 6)),
+            pl.col("rate") == pl.lit(rate, RATE_TYPE),
             pl.col("advertiser_contract_id").eq_missing(pl.lit(line.advertiser_contract_id)),
             pl.col("amount").is_not_null(),
         )
@@ -46,11 +48,12 @@ def action(context: Context, line: Line) -> Sum:
     assert line.step is not None
     sums = total(units["amount"])
     written = [f"{span(steps, line.step)}: {_fee(steps[line.step])}"] if len(steps) > 1 else [_fee(steps[line.step])]
-    parts = units.group_by("fee", "credit", "amount", maintain_order=True).len()
-    if parts.height <= 1 or units["rate_kind"][0] == "flat":
-        for fee, credit, amount, count in parts.iter_rows():
-            each = "" if credit == MICRO else f" x credit {credit:,} / 1,000,000"
-            written.append(f"{count:,} x fee {exact(fee)}{each} = {exact(count * amount)}")
+    valued = [] if units["rate_kind"].eq("flat").all() else ["value"]
+    parts = units.group_by(*valued, "fee", "credit", "amount", maintain_order=True).len()
+    if parts.height <= _FEW:
+        for *value, fee, credit, amount, count in parts.iter_rows():
+            of = f" (of {exact(value[0] or Decimal(0))})" if valued else ""
+            written.append(f"{count:,} x fee {exact(fee)}{of} x credit {credit:,} / 1,000,000 = {exact(count * amount)}")
     else:
         written.append(f"the sum of fee x credit / 1,000,000 over {units.height:,} conversions = {exact(sums)}")
     problems = [
@@ -90,7 +93,7 @@ def _cap(context: Context, line: Line) -> list[str]:
     return [f"monthly cap {cap:,}: {units.height - over:,} charged in {context.source.month}, {over:,} over the cap"]
 
 
-def agency_commission(context: Context, line: Line) -> Sum:
+def agency_commission(context: Context, _line: Line) -> Sum:
     """The agency's share of media, flat fees and budget caps, taken off."""
     head = context.source.head(context.contract_id) or {}
     share = of_micros(int(str(head["agency_commission_micros"])))
@@ -104,7 +107,7 @@ def agency_commission(context: Context, line: Line) -> Sum:
     return Sum(written, rounded(off, context.currency), off)
 
 
-def minimum(context: Context, line: Line) -> Sum:
+def minimum(context: Context, _line: Line) -> Sum:
     """What all lines above lack to the monthly minimum, for the days on which the contract is in force."""
     month, currency = context.source.month, context.currency
     head = context.source.head(context.contract_id) or {}

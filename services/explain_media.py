@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from contracts_io.money import FACTOR_TYPE, NANOS_TYPE, divide_half_up, from_nanos, minor_to_decimal, nanos
+from contracts_io.money import FACTOR_TYPE, NANOS_TYPE, RATE_TYPE, divide_half_up, from_nanos, minor_to_decimal, nanos
 from contracts_io.store.document_tables import Line
 from contracts_io.terms import TermFrames
 from pipelines.exchange import converted
 from pipelines.flights import rated_terms
 from pipelines.prices import priced_by_cost, priced_by_mille
-from services.explain_figures import billed, exact, factor, in_nanos, of_micros, of_nanos, rounded, rounding, total
+from services.explain_figures import billed, counted, exact, factor, in_nanos, of_micros, of_nanos, rounded, rounding, total
 from services.explain_sources import Source
 from services.explained import Sum
 
@@ -58,16 +58,24 @@ def accrued(context: Context, line: Line, *kinds: str) -> pl.DataFrame:
     )
 
 
+def media_rows(context: Context, line: Line) -> pl.DataFrame:
+    """The accruals that a media line sums."""
+    rate = None if line.rate is None else Decimal(line.rate)
+    return accrued(context, line, "media").filter(pl.col("rate").eq_missing(pl.lit(rate, RATE_TYPE)))
+
+
+def judged_of(context: Context, line: Line) -> pl.DataFrame:
+    """The billed rows of ``judged_impressions`` of a line's term and version, with their delivery day."""
+    own = (pl.col("term_id") == line.term_id) & (pl.col("version") == line.version)
+    return context.source.judged(context.contract_id).filter(own)
+
+
 def media(context: Context, line: Line) -> Sum:
     """Units at an effective rate, step by step; or cleared prices, day by day."""
-    rate = None if line.rate is None else Decimal(line.rate)
-    rows = accrued(context, line, "media").filter(pl.col("rate").eq_missing(pl.lit(rate, pl.Decimal(38, 6))))
-    own = context.source.judged(context.contract_id).filter(
-        pl.col("term_id") == line.term_id, pl.col("version") == line.version
-    )
+    rows, own = media_rows(context, line), judged_of(context, line)
     sums = total(rows["uncapped"])
     written, days, problems = (
-        _at_cleared_prices(context, line, rows, own) if rate is None else _per_mille(context, line, rows, own, rate)
+        _at_cleared_prices(context, line, rows, own) if line.rate is None else _per_mille(context, line, rows, own)
     )
     arithmetic = [*written, rounding(sums, context.currency), *_limits(context, line, rows)]
     if line.quantity != rows["units"].sum():
@@ -76,11 +84,12 @@ def media(context: Context, line: Line) -> Sum:
 
 
 def _per_mille(
-    context: Context, line: Line, rows: pl.DataFrame, judged: pl.DataFrame, rate: Decimal
+    context: Context, line: Line, rows: pl.DataFrame, judged: pl.DataFrame
 ) -> tuple[list[str], list[dict[str, Any]], list[str]]:
-    terms = context.terms
-    prices = _prices(terms, line, rows, judged).filter(pl.col("rate") == pl.lit(rate, pl.Decimal(38, 6)))
-    steps = {row["step"]: row for row in _steps(terms, line)}
+    assert line.rate is not None
+    rate = Decimal(line.rate)
+    prices = _prices(context, line, rows, judged)
+    steps = {row["step"]: row for row in _steps(context.terms, line)}
     written, problems, sums = [], [], Decimal(0)
     for step in rows["step"].unique().sort():
         units = int(rows.filter(pl.col("step") == step)["units"].sum())
@@ -92,7 +101,7 @@ def _per_mille(
         named = f"{span(steps, step)}: " if len(steps) > 1 else ""
         times = " or ".join(factor(f) for f in factors)
         written.append(f"{named}rate {exact(stepped)} x multiplier {times} = {exact(rate)} per 1,000 (6 places)")
-        written.append(f"{named}{units:,} units x {exact(rate)} / 1,000 = {exact(charge)}")
+        written.append(f"{named}{counted(units)} x {exact(rate)} / 1,000 = {exact(charge)}")
         sums += charge
     if sums != total(rows["uncapped"]):
         problems.append(f"the steps come to {exact(sums)}, the accruals to {exact(total(rows['uncapped']))}")
@@ -100,11 +109,18 @@ def _per_mille(
     return written, list(_days(rows, mine)), problems
 
 
-def _prices(terms: TermFrames, line: Line, rows: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
-    """``step``, ``multiplier`` and effective ``rate`` of every pair that the line's impressions could have."""
+def _prices(context: Context, line: Line, rows: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
+    """``step`` and ``multiplier`` of every pair that comes to the line's rate."""
+    terms = context.terms
     rated = rated_terms(terms)
     number = rated.terms.filter(pl.col("term_id") == line.term_id, pl.col("version") == line.version)["term"].item()
-    return effective_rates(terms, number, rows["step"].unique(), judged["multiplier"].unique())
+    pairs = effective_rates(terms, number, rows["step"].unique(), judged["multiplier"].unique())
+    return pairs.filter(pl.col("rate") == pl.lit(Decimal(line.rate or 0), RATE_TYPE))
+
+
+def multipliers_of(context: Context, line: Line, rows: pl.DataFrame, judged: pl.DataFrame) -> pl.Series:
+    """The products of multipliers that come to a line's rate, at whichever of its steps."""
+    return _prices(context, line, rows, judged)["multiplier"].unique()
 
 
 def effective_rates(terms: TermFrames, number: int, steps: pl.Series, multipliers: pl.Series) -> pl.DataFrame:
@@ -119,7 +135,7 @@ def effective_rates(terms: TermFrames, number: int, steps: pl.Series, multiplier
     return priced_by_mille(stepped, rated_terms(terms)).select(
         "step",
         pl.col("multiplier").reinterpret(dtype=FACTOR_TYPE),
-        rate=pl.col("rate").cast(pl.Int128).reinterpret(dtype=pl.Decimal(38, 6)),
+        rate=pl.col("rate").cast(pl.Int128).reinterpret(dtype=RATE_TYPE),
     )
 
 
@@ -172,10 +188,8 @@ def _at_cleared_prices(
         source.rates,
         base,
     )
-    again = dict(
-        ((day, item, partner), amount)
-        for day, item, partner, amount in priced.select(*_GROUP, from_nanos(pl.col("uncapped"))).iter_rows()
-    )
+    worked_out = priced.select(*_GROUP, from_nanos(pl.col("uncapped"))).iter_rows()
+    again = {(day, item, partner): amount for day, item, partner, amount in worked_out}
     markup = of_micros(term_row(context, line)["markup_micros"] or 0)
     days, problems = list(_days(rows, judged)), []
     for day in days:
@@ -186,7 +200,7 @@ def _at_cleared_prices(
             problems.append(f"{key}: cleared prices come to {again.get(key)}, the accrual is {day['exact']}")
     units = int(rows["units"].sum())
     written = [
-        f"{units:,} units at their cleared prices in {base}, converted by the rate of each local date, "
+        f"{counted(units)} at their cleared prices in {base}, converted by the rate of each local date, "
         f"x (1 + markup {factor(markup)}), each group rounded to 9 places: {exact(total(rows['uncapped']))}"
     ]
     return written, days, problems
@@ -199,8 +213,8 @@ def _cleared(group: dict[str, Any], rates: pl.DataFrame, base: str, currency: st
         cost = divide_half_up(cost * group["units"], group["group_units"])
         said += f" x {group['units']:,} of {group['group_units']:,} units = {exact(of_nanos(cost))}"
     if base != currency:
-        said += f" {base} {exchange(rates, base, currency, on)} = {exact(of_nanos(exchanged(cost, rates, base, currency, on)))} {currency}"
-        cost = exchanged(cost, rates, base, currency, on)
+        converted_cost = exact(of_nanos(exchanged(cost, rates, base, currency, on)))
+        said += f" {base} {exchange(rates, base, currency, on)} = {converted_cost} {currency}"
     return f"{said} x {factor(1 + markup)}"
 
 
@@ -250,7 +264,7 @@ def tier_fee(context: Context, line: Line) -> Sum:
     rows = accrued(context, line, "media", "action").filter(pl.col("step") == line.step)
     units = int(rows["units"].sum())
     written = [
-        f"{span(steps, line.step)}: {units:,} units are priced at it, so its flat fee of {exact(fee)} is added once",
+        f"{span(steps, line.step)}: priced at it: {counted(units)}; its flat fee of {exact(fee)} is added once",
         rounding(fee, context.currency),
     ]
     problems = [] if units else [f"no unit is priced at step {line.step}"]

@@ -12,7 +12,7 @@ from functools import cached_property
 import polars as pl
 
 from assets.known_contracts import KnownContracts
-from contracts_io.calendar import Month, days_between
+from contracts_io.calendar import Month, days_between, parse_instant
 from contracts_io.home import Home
 from contracts_io.store.catalogue import Catalogue
 from contracts_io.terms import TermFrames
@@ -27,12 +27,16 @@ _NOW = "the tables as they are now"
 
 @dataclass(frozen=True)
 class Source:
-    """The tables and contracts of one month; ``said`` names them for people."""
+    """The tables and contracts of one month; ``said`` names them for people.
+
+    ``known`` is the latest approval that counted; None: the month's drafts say it.
+    """
 
     home: Home
     warehouse: Warehouse
     month: Month
     said: str
+    known: datetime | None = None
 
     @property
     def is_pinned(self) -> bool:
@@ -41,10 +45,8 @@ class Source:
 
     @cached_property
     def known_at(self) -> datetime | None:
-        """The latest approval that the month's drafts knew; None where there are none: all that is approved is known."""
-        heads = [self.warehouse.read(table, [str(self.month)]).select("known_at") for table in _HEADS]
-        latest = pl.concat(heads).collect()["known_at"].max()
-        return latest if isinstance(latest, datetime) else None
+        """The latest approval that was known; None where nobody says: all that is approved is known."""
+        return self.known or _latest_known(self.warehouse, [str(self.month)])
 
     @cached_property
     def terms(self) -> TermFrames:
@@ -86,18 +88,40 @@ class Source:
 
 
 def source_now(home: Home, month: Month) -> Source:
-    """The live tables."""
+    """The live tables, as a document of the month was drafted from them."""
     return Source(home, home.warehouse, month, _NOW)
 
 
-def source_of(home: Home, month: Month, closed_in: Month | None = None) -> Source:
-    """The tables that the close of ``closed_in``, by default of ``month``, pinned; the live ones where that is open."""
-    closing = closed_in or month
-    closed = home.books.closed_months().get(closing)
+def source_of_events(home: Home, month: Month) -> Source:
+    """The live tables, as events were judged: whatever was known to the latest draft of any month was known to all."""
+    return Source(home, home.warehouse, month, _NOW, _latest_known(home.warehouse, None))
+
+
+def _latest_known(warehouse: Warehouse, months: list[str] | None) -> datetime | None:
+    heads = [warehouse.read(table, months).select("known_at") for table in _HEADS]
+    latest = pl.concat(heads).collect()["known_at"].max()
+    return latest if isinstance(latest, datetime) else None
+
+
+def source_of(home: Home, month: Month) -> Source:
+    """The tables that the month's close pinned; the live ones where it is open."""
+    closed = home.books.closed_months().get(month)
     if closed is None:
         return source_now(home, month)
-    pinned = Warehouse(home.warehouse.root, Catalogue(home.engine).as_of(closed.snapshot))
-    return Source(home, pinned, month, f"the tables that the close of {closing} pinned (snapshot {closed.snapshot})")
+    return pinned(home, month, closed.snapshot, closed.known_at, "the close")
+
+
+def sources_of_adjustments(home: Home, month: Month) -> list[Source]:
+    """The tables that each adjustment of a month pinned, the latest last."""
+    adjusted = [done for done in home.books.adjusted() if done.month == month]
+    return [pinned(home, month, done.snapshot, done.known_at, f"adjustment {done.sequence}") for done in adjusted]
+
+
+def pinned(home: Home, month: Month, snapshot: int, known_at: str, what: str) -> Source:
+    """The tables of a snapshot, with the contracts that were known then."""
+    warehouse = Warehouse(home.warehouse.root, Catalogue(home.engine).as_of(snapshot))
+    said = f"the tables that {what} of {month} pinned (snapshot {snapshot})"
+    return Source(home, warehouse, month, said, parse_instant(known_at))
 
 
 def agreed(home: Home, contract_id: str, version: int) -> Agreed:

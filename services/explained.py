@@ -41,7 +41,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class LineExplained:
-    """A line of a document, and where it comes from; ``events`` is None where they were not asked for."""
+    """A line of a document, and where it comes from; ``cause`` is why an adjusting one is there, ``events`` None if not asked for."""
 
     line: int
     kind: str
@@ -53,6 +53,7 @@ class LineExplained:
     quantity: int | None
     rate: str | None
     amount: Decimal
+    cause: str | None
     agreed: Agreed | None
     arithmetic: list[str]
     exact: Decimal | None

@@ -13,9 +13,10 @@ from contracts_io.calendar import Month
 from contracts_io.home import Home
 from contracts_io.money import minor_to_decimal
 from contracts_io.store.document_tables import Invoice, Line, Payout
+from contracts_io.store.documents import PreparedClose
 from services import show
-from services.billing import RunReport
-from services.status import Status
+from services.billing import DryRun, RunReport
+from services.status import MonthStatus, Status
 
 _FEED_COLUMNS = ["read", "accepted", "duplicate", "quarantined"]
 
@@ -33,6 +34,8 @@ def print_run(home: Home, report: RunReport) -> None:
         columns = ["month", "", "documents", "currency", "total"]
         out.print()
         out.print(show.table("Drafts", columns, rows, numbers=["documents", "total"]))
+    if report.changes:
+        print_changes(report.changes, json_output=False)
 
 
 def run_as_json(home: Home, report: RunReport) -> dict[str, Any]:
@@ -47,8 +50,43 @@ def run_as_json(home: Home, report: RunReport) -> dict[str, Any]:
             for month in report.months
             for row in _draft_rows(home, month)
         ],
+        "changes": _changes_as_json(report.changes),
         "failed": {str(day): str(error) for day, error in report.failed.items()},
     }
+
+
+def print_changes(changes: Mapping[Month, pl.DataFrame], *, json_output: bool) -> None:
+    """The lines (``comparison.CHANGES``) of each month that differ, with their cause, and the sum by currency."""
+    if json_output:
+        show.as_json(_changes_as_json(changes))
+        return
+    out = show.console()
+    columns = ["contract", "line", "currency", "old units", "new units", "old", "new", "difference", "cause"]
+    for month, lines in changes.items():
+        if lines.is_empty():
+            out.print(f"{month}: no line differs")
+            continue
+        rows = [
+            (
+                line["contract_id"],
+                line["description"],
+                line["currency"],
+                line["old_quantity"],
+                line["new_quantity"],
+                *(show.money(line[name], line["currency"]) for name in ("old", "new", "difference")),
+                line["cause"],
+            )
+            for line in lines.iter_rows(named=True)
+        ]
+        out.print()
+        out.print(show.table(f"{month}: what changed", columns, rows, numbers=columns[3:8]))
+        sums = lines.group_by("side", "currency").agg(pl.col("difference").sum()).sort("side", "currency")
+        for side, currency, total in sums.iter_rows():
+            out.print(f"  all {side} lines together: {show.money(total, currency)} {currency}")
+
+
+def _changes_as_json(changes: Mapping[Month, pl.DataFrame]) -> list[dict[str, Any]]:
+    return [{"month": str(month), **line} for month, lines in changes.items() for line in lines.iter_rows(named=True)]
 
 
 def print_documents(home: Home, month: Month) -> None:
@@ -99,6 +137,62 @@ def documents_as_json(home: Home, month: Month) -> dict[str, Any]:
     }
 
 
+def print_dry_run(month: Month, found: DryRun, *, json_output: bool) -> None:
+    """What a close would issue, and what stands against it."""
+    invoices = found.documents.invoices if found.documents else []
+    payouts = found.documents.payouts if found.documents else []
+    rows = [
+        *((d.number, d.contract_id, d.party_id, len(lines), d.currency, _decimal(d, "total")) for d, lines in invoices),
+        *((d.number, d.contract_id, d.partner_id, len(lines), d.currency, _decimal(d, "payable")) for d, lines in payouts),
+    ]
+    columns = ["number", "contract", "party", "lines", "currency", "amount"]
+    prepared = found.prepared
+    if json_output:
+        show.as_json(
+            {
+                "month": str(month),
+                "documents": [dict(zip(columns, row, strict=True)) for row in rows],
+                "against": found.against,
+                "content": found.content_hash,
+                "prepared": prepared and {"by": prepared.prepared_by, "content": prepared.content_hash},
+            }
+        )
+        return
+    out = show.console()
+    shown = [(*row[:-1], show.money(row[-1], row[-2])) for row in rows]
+    out.print(show.table(f"A close of {month} would issue", columns, shown, numbers=["lines", "amount"]))
+    if found.content_hash:
+        out.print(f"content {found.content_hash}")
+    if prepared:
+        same = "this content" if prepared.content_hash == found.content_hash else f"other content, {prepared.content_hash}"
+        out.print(f"prepared by {prepared.prepared_by} at {prepared.prepared_at}: {same}")
+    if found.against:
+        out.print("What stands against it", style="bold")
+        for reason in found.against:
+            out.print(f"  {reason}", markup=False)
+    else:
+        out.print("nothing stands against it")
+    out.print("nothing was changed")
+
+
+def print_prepared(prepared: PreparedClose, *, json_output: bool) -> None:
+    """A close that waits for the approval of another person."""
+    month, content = prepared.month, prepared.content_hash
+    if json_output:
+        kept = {"month": str(month), "prepared_by": prepared.prepared_by, "issued_on": prepared.issued_on}
+        show.as_json(kept | {"documents": len(prepared.documents), "content": content})
+        return
+    out = show.console()
+    out.print(
+        f"{month} is prepared by {prepared.prepared_by}: {len(prepared.documents)} documents dated {prepared.issued_on}"
+    )
+    out.print(f"content {content}")
+    out.print(f"see them: adledger close {month} --dry-run --on {prepared.issued_on}", markup=False)
+    out.print(
+        f"have another person approve: adledger close {month} --approve --by USER --content {content[:12]}", markup=False
+    )
+
+
 def print_notes(home: Home, month: Month, numbers: Sequence[str]) -> None:
     """The credit and debit notes just issued for a month, with the lines that changed."""
     out = show.console()
@@ -134,7 +228,12 @@ def notes_as_json(home: Home, month: Month, numbers: Sequence[str]) -> dict[str,
                 "currency": d.currency,
                 **{name: _decimal(d, name) for name in ("net", "tax", "total")},
                 "lines": [
-                    {"description": line.description, "quantity": line.quantity, "amount": _line_amount(d, line)}
+                    {
+                        "description": line.description,
+                        "quantity": line.quantity,
+                        "amount": _line_amount(d, line),
+                        "cause": line.cause,
+                    }
                     for line in lines
                 ],
             }
@@ -157,16 +256,17 @@ def print_status(home: Home, found: Status) -> None:
     rows = [
         (
             str(m.month),
-            f"closed {m.closed_on}" if m.closed_on else "open, drafts out of date" if m.is_stale else "open",
+            (f"closed {m.closed_on}" if m.closed_on else "open") + (", drafts out of date" if m.is_stale else ""),
             m.documents,
             _amounts(m.invoices),
             _amounts(m.payouts),
             "" if m.closed_on else "not yet, see below" if m.against else "can be closed",
+            _pending(m),
         )
         for m in found.months
     ]
     if rows:
-        columns = ["month", "state", "documents", "invoices", "payouts", "close"]
+        columns = ["month", "state", "documents", "invoices", "payouts", "close", "pending"]
         out.print()
         out.print(show.table("Months", columns, rows, numbers=["documents", "invoices", "payouts"]))
     for m in found.months:
@@ -183,6 +283,15 @@ def print_status(home: Home, found: Status) -> None:
 def status_as_json(found: Status) -> None:
     """The same as data."""
     show.as_json({**asdict(found), "months": [asdict(m) | {"month": str(m.month)} for m in found.months]})
+
+
+def _pending(found: MonthStatus) -> str:
+    if not (pending := found.pending):
+        return ""
+    parts = [f"{pending.notes} notes, net {_amounts(pending.net)}"] if pending.notes else []
+    if pending.partner_lines:
+        parts.append(f"{pending.partner_lines} partner lines on the next statements")
+    return "; ".join(parts)
 
 
 def _rest(found: Status) -> str:

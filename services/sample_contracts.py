@@ -35,21 +35,31 @@ timezone: America/New_York
 starts_on: $first
 ends_on: $year_end
 payment_terms_days: 30
+agency_commission: "0.15"
+renewal: {mode: auto, months: 12, notice_days: 60, uplift: "0.03"}
 attribution:
-  model: last_touch
+  model: position_based
   lookback: {view: 14d, click: 30d}
 eligibility:
   order_dedup_days: 30              # the shop's tag fires again when a receipt is opened
+  eligible_when: "event <> 'purchase' OR order_value >= 5"
 partner_overrides:
   - partner_id: couponista          # coupon sites are seen at the till: a shorter view window
     lookback: {view: 1d}
 terms:
   - term_id: brand-primetime
     line_items: [NL-1001, NL-1002]
-    pricing: {model: cpm, rate: "32.50", billable_on: completed}
-  - term_id: brand-reach
+    pricing:
+      model: cpm
+      rate: "32.50"
+      billable_on: completed
+      multipliers:
+        daypart: [{days: [mon, tue, wed, thu, fri, sat, sun], from: 19, to: 23, factor: "1.25"}]
+  - term_id: brand-reach            # the more of it, the cheaper the next thousand
     line_items: [NL-1003]
-    pricing: {model: cpm, rate: "24.00", billable_on: served}
+    pricing:
+      model: cpm
+      tiers: {mode: graduated, steps: [{up_to: 10000, rate: "24.00"}, {rate: "19.00"}]}
   - term_id: orders
     line_items: [NL-1010, NL-1011]
     pricing:
@@ -81,11 +91,11 @@ terms:
   - term_id: launch-teaser
     line_items: [VM-2001]
     ends_on: $twentieth
-    pricing: {model: cpm, rate: "38.00", billable_on: completed}
+    pricing: {model: cpm, rate: "38.00", billable_on: completed, impression_cap: 6000}
   - term_id: launch-main
     line_items: [VM-2002, VM-2003]
     starts_on: $tenth
-    pricing: {model: cpm, rate: "42.00", billable_on: completed}
+    pricing: {model: cpm, rate: "42.00", billable_on: completed, budget: "500.00"}
   - term_id: test-drives            # a booked test drive is reported as a signup
     line_items: [VM-2010]
     pricing:
@@ -104,10 +114,11 @@ starts_on: $first
 ends_on: null                       # open ended
 payment_terms_days: 30
 validation_days: 7
+minimum_monthly: "1500.00"
 attribution:
-  model: last_touch
+  model: linear                     # every contact counts the same, seen or clicked
   lookback: {view: 7d, click: 30d}
-  click_over_view: false            # the last contact counts, seen or clicked
+  click_over_view: false
   view_basis: viewable
 terms:
   - term_id: brand
@@ -163,8 +174,10 @@ timezone: Europe/Berlin
 starts_on: $first
 ends_on: $year_end
 payment_terms_days: 14
+tax: {category: S, rate: "0.19"}
 attribution:
-  model: last_touch
+  model: time_decay
+  half_life: 7
   lookback: {view: 14d, click: 30d}
 terms:
   - term_id: reise-spots
@@ -205,8 +218,8 @@ starts_on: $first
 ends_on: $year_end
 payment_terms_days: 60
 terms:
-  - term_id: all-spots
-    pricing: {model: cpm, rate: "11.25", billable_on: completed}
+  - term_id: all-spots              # a share of what the brands are charged
+    pricing: {model: revenue_share, share: "0.55"}
 """,
     "playdeck-publisher": """
 # Playdeck: games and short clips on phones and consoles. CPM for films, a flat fee for registrations.
@@ -218,6 +231,7 @@ timezone: America/New_York
 starts_on: $first
 ends_on: null
 payment_terms_days: 30
+minimum_payout: "250.00"            # less is carried forward
 terms:
   - term_id: spots
     line_items: [NL-1001, NL-1003, HM-3001, PK-4001]
@@ -246,6 +260,7 @@ starts_on: $first
 ends_on: $year_end
 payment_terms_days: 30
 validation_days: 7                  # paid on when the brand's own validation has passed
+withholding: "0.10"
 terms:
   - term_id: orders
     pricing:

@@ -27,6 +27,7 @@ from services import show
 from services.agreements import read_text
 
 _LINE = ["contract_id", "kind", "term_id", "advertiser_contract_id"]
+_SUM_OF_KNOWN = pl.when(pl.col("quantity").is_not_null().any()).then(pl.col("quantity").sum())
 _DOCUMENTS = {"invoice": "advertiser", "payout": "partner"}
 
 
@@ -82,7 +83,7 @@ def _lines(upkeep: Upkeep, month: Month) -> pl.DataFrame:
     return (
         pl.concat(lines, how="diagonal")
         .group_by(*_LINE, "currency", "side")
-        .agg(pl.col("quantity").sum(), pl.col("amount").sum())
+        .agg(_SUM_OF_KNOWN.alias("quantity"), pl.col("amount").sum())
         .collect()
     )
 

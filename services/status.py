@@ -8,6 +8,7 @@ from datetime import date
 
 import polars as pl
 
+from assets.adjusting import pending
 from assets.closing import reasons_against_close
 from assets.upkeep import Upkeep
 from contracts_io.calendar import Month, days_between
@@ -21,7 +22,8 @@ class MonthStatus:
     """A month that something was delivered for.
 
     ``invoices`` and ``payouts`` are sums by currency: of issued documents where it is closed, else of the drafts; ``against``
-    says what stands against closing it; ``is_stale`` that its drafts are older than its data or contracts.
+    says what stands against closing it; ``is_stale`` that its drafts are older than its data or contracts; ``pending`` what
+    a closed month would be adjusted by, by the drafts as they stand.
     """
 
     month: Month
@@ -31,6 +33,16 @@ class MonthStatus:
     payouts: Mapping[str, str]
     against: Sequence[str]
     is_stale: bool
+    pending: PendingStatus | None = None
+
+
+@dataclass(frozen=True)
+class PendingStatus:
+    """The notes that a closed month needs, their net by currency, and how many lines statements will carry for it."""
+
+    notes: int
+    net: Mapping[str, str]
+    partner_lines: int
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,8 @@ def _month(home: Home, month: Month, upkeep: Upkeep, *, is_stale: bool) -> Month
             _minor_sums(invoices),
             _minor_sums(payouts),
             against=(),
-            is_stale=False,
+            is_stale=is_stale,
+            pending=_pending(home, month, upkeep),
         )
     invoiced = home.warehouse.read("draft_invoices", [str(month)]).collect()
     paid = home.warehouse.read("draft_payouts", [str(month)]).collect()
@@ -100,6 +113,13 @@ def _month(home: Home, month: Month, upkeep: Upkeep, *, is_stale: bool) -> Month
         reasons_against_close(home, month, upkeep),
         is_stale,
     )
+
+
+def _pending(home: Home, month: Month, upkeep: Upkeep) -> PendingStatus | None:
+    found = pending(home, upkeep, month)
+    if not found.notes and not found.partner_lines:
+        return None
+    return PendingStatus(found.notes, {c: str(net) for c, net in found.net.items()}, found.partner_lines)
 
 
 def _next_steps(
@@ -124,7 +144,10 @@ def _next_steps(
         steps.append(f"ask for the delivery of {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""))
     if closable := [found.month for found in months if not found.closed_on and not found.against]:
         steps.append(f"close the month: adledger close {closable[0]}")
-    if stale := [found.month for found in months if found.is_stale]:
+    for found in months:
+        if found.closed_on and ((found.pending and found.pending.notes) or found.is_stale):
+            steps.append(f"issue the notes that {found.month} needs: adledger adjust {found.month}")
+    if stale := [found.month for found in months if found.is_stale and not found.closed_on]:
         steps.append(f"renew the drafts of {stale[0]}: adledger export {stale[0]} --draft --to DIR, or the next run")
     if closed := [found.month for found in months if found.closed_on]:
         steps.append(f"hand out the documents: adledger export {closed[-1]} --to DIR")

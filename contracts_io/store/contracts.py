@@ -85,7 +85,7 @@ class ContractStore:
         ``closed_through`` is the last day of the last closed month; ``warnings``, by contract id, are kept with the version
         for whoever decides on it. A document that the books hold as the contract's latest
         version (rejected ones aside) is given back ``unchanged``. ImportRefusedError, with the problems of all documents at
-        once, where one is not supported yet, differs from its contract's versions in what may not differ, claims what
+        once, where one differs from its contract's versions in what may not differ, claims what
         another contract has (those that wait, or are in this import, count as approved), amends a closed month without
         ``retroactive``, is of a contract with a version that waits, or of one that another document is of.
         """
@@ -112,10 +112,15 @@ class ContractStore:
         return [result or next(submitted) for result in results]
 
     def check(self, documents: Sequence[tuple[str, Contract]], *, at: datetime) -> None:
-        """ImportRefusedError where an import of these (name, contract) at ``at`` would be refused; closed months do not count."""
+        """ImportRefusedError where an import of these (name, contract) at ``at`` would be refused; closed months do not count.
+
+        A document that the books hold as its contract's latest version was taken before, and is not looked at again.
+        """
         with reading(self._engine) as connection:
             stored = self._with_rivals(connection, [contract for _, contract in documents])
-        _raise_if_refused([_candidate(name, contract, stored) for name, contract in documents], stored, at, None)
+        candidates = [_candidate(name, contract, stored) for name, contract in documents]
+        held = [_same_content(stored.get(c.contract.contract_id, ()), c.content_hash) for c in candidates]
+        _raise_if_refused([c for c, known in zip(candidates, held, strict=True) if known is None], stored, at, None)
 
     def approve(
         self,

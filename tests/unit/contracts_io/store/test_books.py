@@ -12,7 +12,7 @@ from contracts_io.calendar import Month
 from contracts_io.errors import BooksError
 from contracts_io.store.catalogue import Catalogue
 from contracts_io.store.document_tables import Invoice, JournalLine, Line, Payout, invoice, payout
-from contracts_io.store.documents import Books, Closed
+from contracts_io.store.documents import Adjusted, Books, Closed, PreparedClose
 from contracts_io.store.issuing import Issuing, document_hash
 from contracts_io.warehouse import PartitionFile
 
@@ -250,3 +250,41 @@ def test_an_amount_of_money_keeps_every_digit(books: Books) -> None:
         closing.add_invoice(replace(INVOICE, net_minor=most, tax_minor=-most, total_minor=0), [])
     ((invoice, _),) = books.invoices(OCTOBER)
     assert (invoice.net_minor, invoice.tax_minor) == (most, -most)
+
+
+def test_the_last_prepared_close_counts_until_the_month_is_closed(books: Books) -> None:
+    first = PreparedClose(OCTOBER, ISSUED, "ann", KNOWN_AT, "a" * 64, [["INV-2026-000001", "acme-1", "USD", 11_900, "h"]])
+    assert books.prepared(OCTOBER) is None
+    books.prepare(first)
+    books.prepare(replace(first, prepared_by="carol", content_hash="b" * 64))
+    books.prepare(replace(first, month=NOVEMBER))
+    assert books.prepared(OCTOBER) == replace(first, prepared_by="carol", content_hash="b" * 64)
+    with books.closing(OCTOBER) as closing:
+        closing.close_month(ISSUED, known_at=KNOWN_AT)
+    with pytest.raises(BooksError, match="2026-10 was closed on 2026-11-03"):
+        books.prepare(first)
+
+
+def test_an_adjustment_pins_what_its_notes_went_by(books: Books, engine: sa.Engine) -> None:
+    with books.closing(OCTOBER) as closing:
+        closing.close_month(ISSUED, known_at=KNOWN_AT)
+    later = "2026-11-20T00:00:00.000000Z"
+    for content in ("a", "b"):
+        Catalogue(engine).publish([PartitionFile("touches", "2026-10-05", content, content, 1, "")])
+        with books.adjusting(OCTOBER) as adjusting:
+            adjusting.record_adjustment(ISSUED, known_at=later, by="ann")
+    assert books.adjusted() == [Adjusted(OCTOBER, 1, 1, later), Adjusted(OCTOBER, 2, 2, later)]
+    assert books.pinned() == {0, 1, 2}
+
+
+def test_every_document_and_entry_is_read_for_verification(books: Books) -> None:
+    assert (books.chains(), books.entries(), books.last_numbers(), books.last_issued_on()) == ([], [], {}, None)
+    with books.closing(OCTOBER) as closing:
+        number = closing.next_number("INV", 2026)
+        closing.add_invoice(replace(INVOICE, number=number), LINES)
+        closing.add_payout(PAYOUT, [PAID_LINE])
+        closing.add_journal(ENTRY)
+    first, second = books.chains()
+    assert (first.document, first.lines, second.document, second.lines) == (INVOICE, LINES, PAYOUT, [PAID_LINE])
+    assert first.content_hash == document_hash(INVOICE, LINES, None)
+    assert (books.entries(), books.last_numbers(), books.last_issued_on()) == (ENTRY, {"INV-2026-": 1}, ISSUED)

@@ -1,0 +1,36 @@
+"""Explaining an amount, on the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from services.cli_options import MONTH, open_home, with_home, with_json
+
+if TYPE_CHECKING:
+    from contracts_io.calendar import Month
+
+
+@click.command()
+@click.argument("what")
+@click.option("--line", type=click.IntRange(1), help="Only this line of the document.")
+@click.option("--month", type=MONTH, help="The month of a draft.")
+@click.option("--events", is_flag=True, help="Also the ids of the events behind each line.")
+@with_home
+@with_json
+def explain(what: str, line: int | None, month: Month | None, events: bool, home: str | None, json_output: bool) -> None:
+    """Show where an amount comes from, down to events.
+
+    WHAT is a document's number (a draft is DRAFT-<contract_id>, with --month), or the id of a conversion or an impression.
+    """
+    from services import explain as explaining  # noqa: PLC0415
+    from services import explain_printed, show  # noqa: PLC0415
+
+    found = explaining.explain(open_home(home), what, month=month, line=line, events=events)
+    if json_output:
+        show.as_json(explain_printed.as_data(found))
+    else:
+        explain_printed.print_explained(found)
+    if error := explaining.untied(found):
+        raise error

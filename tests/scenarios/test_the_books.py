@@ -1,0 +1,383 @@
+"""Closing by two, dry runs, what is pending and why, and finding what is not as it was written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
+from small_world import (
+    ADVERTISER,
+    DAYS,
+    FIRST,
+    ISSUED_ON,
+    NOVEMBER,
+    OCTOBER,
+    adjustment,
+    catalogue_rows,
+    close,
+    deliver,
+    impression,
+    run,
+    small_world,
+    warehouse_files,
+)
+
+from assets.adjusting import pending_lines
+from assets.upkeep import Upkeep
+from contracts_io.contract import parse_document
+from contracts_io.errors import AdledgerError, BooksError, RoleError, UsageError
+from contracts_io.home import SETTINGS_FILE, Home
+from contracts_io.store.document_tables import invoice, journal_line
+from services import billing, comparison, verification
+from services.cli import cli
+from services.status import status
+
+Copy = Callable[[Home], Home]
+AT = datetime(2026, 11, 20, 9, tzinfo=UTC)
+NOV_3 = date(2026, 11, 3)
+LATE_ON = [impression(f"late-{n}", "2026-10-31T18:00:00Z") for n in range(3)]
+
+
+def by_two(home: Home) -> Home:
+    (home.root / SETTINGS_FILE).write_text("[roles]\nclose_approval = true\n", encoding="utf-8")
+    return Home.open(home.root)
+
+
+def late_for_october(home: Home) -> None:
+    """Three impressions of October, delivered on 3 November: 6.00 to be charged, 3.00 to be paid."""
+    deliver(home, "impressions", NOV_3, LATE_ON)
+    deliver(home, "conversions", NOV_3, [])
+    run(home, NOV_3)
+
+
+def amend(home: Home, *, at: datetime = AT) -> None:
+    """From October on the brand costs 3 USD an impression in place of 2."""
+    text = ADVERTISER.replace('"2000.00"', '"3000.00"')
+    (kept,) = home.contracts.import_documents(
+        [("amended.yaml", parse_document(text, name="amended.yaml"))],
+        by="alice",
+        at=at,
+        retroactive=True,
+        closed_through=home.closed_through(),
+    )
+    home.contracts.approve(kept.contract_id, kept.version, by="bob", at=at, content_hash=kept.content_hash)
+
+
+# Dry runs
+
+
+def test_a_dry_run_lists_the_documents_of_a_close_digit_for_digit_and_changes_nothing(
+    undisturbed: Home, copy_of: Copy
+) -> None:
+    home = copy_of(undisturbed)
+    before = (warehouse_files(home), catalogue_rows(home))
+    found = billing.dry_close(home, OCTOBER, ISSUED_ON)
+    assert found.against == []
+    assert (warehouse_files(home), catalogue_rows(home), home.books.last_numbers()) == (*before, {})
+    close(home)
+    assert found.documents
+    assert found.documents.invoices == home.books.invoices(OCTOBER)
+    assert found.documents.payouts == home.books.payouts(OCTOBER)
+    assert [line for entry in found.documents.entries for line in entry] == home.books.journal(OCTOBER)
+
+
+def test_a_dry_run_rates_what_is_out_of_date_apart(undisturbed: Home, copy_of: Copy) -> None:
+    home = copy_of(undisturbed)
+    drafted = billing.dry_close(home, OCTOBER, ISSUED_ON).documents
+    amend(home)
+    amended = billing.dry_close(home, OCTOBER, ISSUED_ON).documents
+    assert drafted
+    assert amended
+    assert amended.invoices[0][0].net_minor > drafted.invoices[0][0].net_minor
+    assert OCTOBER in Upkeep(home).stale_months()
+
+
+def test_a_dry_run_says_every_reason_that_would_stop_the_close(undisturbed: Home, copy_of: Copy) -> None:
+    home = copy_of(undisturbed)
+    deliver(home, "impressions", FIRST, LATE_ON)
+    found = billing.dry_close(home, OCTOBER, date(2026, 10, 30))
+    assert found.against == [
+        "2026-10 is not over on 2026-10-30: close it from 2026-11-01 on",
+        f"the impressions of {FIRST} are not what was taken in: run `adledger run {FIRST}`",
+    ]
+    with pytest.raises(BooksError, match="are not what was taken in"):
+        close(home)
+    assert not home.books.closed_months()
+
+
+def test_a_dry_run_of_a_closed_month_lists_nothing(closed: Home) -> None:
+    found = billing.dry_close(closed, OCTOBER, ISSUED_ON)
+    assert found.documents is None
+    assert found.against[0].startswith("2026-10 was closed on 2026-11-20")
+
+
+def test_the_command_prints_documents_and_reasons(undisturbed: Home, copy_of: Copy) -> None:
+    home = copy_of(undisturbed)
+    done = CliRunner().invoke(
+        cli, ["close", "2026-10", "--dry-run", "--on", "2026-11-20", "--home", str(home.root), "--json"]
+    )
+    assert done.exit_code == 0
+    told = json.loads(done.stdout)
+    assert [document["number"] for document in told["documents"]] == ["INV-2026-000001", "PAY-2026-000001"]
+    assert told["against"] == []
+
+
+# Two persons
+
+
+def test_one_prepares_and_another_approves_that_very_content(undisturbed: Home, copy_of: Copy) -> None:
+    home = by_two(copy_of(undisturbed))
+    prepared = billing.prepare_close(home, OCTOBER, ISSUED_ON, "ann", AT)
+    assert not home.books.closed_months()
+    assert prepared.content_hash == billing.dry_close(home, OCTOBER, ISSUED_ON).content_hash
+    billing.approve_close(home, OCTOBER, "bob", prepared.content_hash[:12])
+    assert home.books.closed_months()[OCTOBER].closed_on == ISSUED_ON
+    issued = [document.number for document, _ in [*home.books.invoices(OCTOBER), *home.books.payouts(OCTOBER)]]
+    assert [row[0] for row in prepared.documents] == issued
+    with home.engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT prepared_by, closed_by FROM month_close")).one() == ("ann", "bob")
+
+
+def test_the_same_prepared_once_more_is_the_same(undisturbed: Home, copy_of: Copy) -> None:
+    home = by_two(copy_of(undisturbed))
+    first = billing.prepare_close(home, OCTOBER, ISSUED_ON, "ann", AT)
+    assert billing.prepare_close(home, OCTOBER, ISSUED_ON, "ann", AT.replace(hour=12)) == first
+
+
+def test_who_prepared_a_close_does_not_approve_it(undisturbed: Home, copy_of: Copy) -> None:
+    home = by_two(copy_of(undisturbed))
+    with pytest.raises(BooksError, match="nobody has prepared the close of 2026-10"):
+        billing.approve_close(home, OCTOBER, "bob")
+    with pytest.raises(RoleError, match="say who prepares"):
+        billing.prepare_close(home, OCTOBER, ISSUED_ON, None, AT)
+    billing.prepare_close(home, OCTOBER, ISSUED_ON, "ann", AT)
+    with pytest.raises(RoleError, match="ANN prepared the close of 2026-10 and so cannot approve it"):
+        billing.approve_close(home, OCTOBER, "ANN")
+    with pytest.raises(RoleError, match="say who approves"):
+        billing.close(home, OCTOBER, ISSUED_ON)  # nor is there a way around
+    with pytest.raises(BooksError, match="not 0123456789ab"):
+        billing.approve_close(home, OCTOBER, "bob", "0123456789ab")
+    assert not home.books.closed_months()
+
+
+def test_what_changed_since_it_was_prepared_is_named_and_not_issued(undisturbed: Home, copy_of: Copy) -> None:
+    home = by_two(copy_of(undisturbed))
+    prepared = billing.prepare_close(home, OCTOBER, ISSUED_ON, "ann", AT)
+    was = prepared.documents[0][3] / 100
+    amend(home)
+    with pytest.raises(BooksError, match="2026-10 is not what ann prepared") as refused:
+        billing.approve_close(home, OCTOBER, "bob")
+    assert f"acme-1: INV-2026-000001 over {was:.2f} USD is INV-2026-000001 over" in str(refused.value)
+    assert "pub-1" not in str(refused.value)  # only what changed
+    assert not home.books.closed_months()
+    billing.prepare_close(home, OCTOBER, ISSUED_ON, "ann", AT)
+    with pytest.raises(BooksError, match="the date of issue was 2026-11-20"):
+        billing.approve_close(home, OCTOBER, "bob", issued_on=date(2026, 11, 21))
+    billing.approve_close(home, OCTOBER, "bob")
+    assert home.books.closed_months().keys() == {OCTOBER}
+
+
+def test_an_approval_that_nothing_asks_for_is_refused(undisturbed: Home) -> None:
+    with pytest.raises(UsageError, match="close_approval is not set"):
+        billing.approve_close(undisturbed, OCTOBER, "bob")
+
+
+# What is pending, and what changed
+
+
+def test_status_says_what_a_closed_month_needs_and_the_next_step(closed: Home, copy_of: Copy) -> None:
+    home = copy_of(closed)
+    late_for_october(home)
+    october = next(found for found in status(home, ISSUED_ON).months if found.month == OCTOBER)
+    assert october.pending
+    assert (october.pending.notes, october.pending.net, october.pending.partner_lines) == (1, {"USD": "6.000000000"}, 1)
+    assert "issue the notes that 2026-10 needs: adledger adjust 2026-10" in status(home, ISSUED_ON).next_steps
+    assert billing.adjust(home, OCTOBER, ISSUED_ON) == ["DN-2026-000001"]
+    october = next(found for found in status(home, ISSUED_ON).months if found.month == OCTOBER)
+    assert october.pending
+    assert (october.pending.notes, october.pending.partner_lines) == (0, 1)  # the partner's go on its next statement
+    assert not any("adledger adjust" in step for step in status(home, ISSUED_ON).next_steps)
+
+
+def test_a_re_delivered_day_is_named_in_the_note(closed: Home, copy_of: Copy) -> None:
+    home = copy_of(closed)
+    day = DAYS[1]
+    deliver(home, "impressions", day, [*small_world()["impressions", day], impression("more", f"{day}T10:00:00Z")])
+    run(home, day)
+    billing.adjust(home, OCTOBER, ISSUED_ON)
+    ((_, lines),) = [(d, lines) for d, lines in home.books.invoices(OCTOBER) if d.kind == "debit_note"]
+    assert [(line.amount_minor, line.cause) for line in lines] == [(200, f"re-delivery of {day}")]
+
+
+def test_a_backfill_says_line_by_line_what_changed_and_why(closed: Home, copy_of: Copy) -> None:
+    home = copy_of(closed)
+    deliver(home, "impressions", NOV_3, [*LATE_ON, impression("own", "2026-11-03T10:00:00Z")])
+    deliver(home, "conversions", NOV_3, [])
+    changes = billing.run(home, [NOV_3], compare=True).changes
+    columns = ["side", "contract_id", "kind", "difference", "cause"]
+    assert [(*row[:3], float(row[3]), row[4]) for row in changes[OCTOBER].select(columns).iter_rows()] == [
+        ("invoice", "acme-1", "media", 6.0, "late event"),
+        ("payout", "pub-1", "media", 3.0, "late event"),
+    ]
+    assert [(*row[:3], float(row[3]), row[4]) for row in changes[NOVEMBER].select(columns).iter_rows()] == [
+        ("invoice", "acme-1", "media", 2.0, "delivery of 2026-11-03"),
+        ("payout", "pub-1", "media", 1.0, "delivery of 2026-11-03"),
+    ]
+    assert billing.run(home, [NOV_3], compare=True).changes == {}
+
+
+def test_a_month_is_compared_under_the_contracts_of_two_instants(undisturbed: Home, copy_of: Copy) -> None:
+    home = copy_of(undisturbed)
+    amend(home)
+    before = catalogue_rows(home)
+    changes = comparison.compare(home, OCTOBER, AT.replace(hour=8), AT, stored=False)
+    assert set(changes["cause"]) == {"amendment to version 2"}
+    media = changes.filter(kind="media")
+    assert sorted(media["version"]) == [1, 2]
+    assert media["difference"].sum() * 2 == -media.filter(version=1)["difference"].sum()  # 3 USD in place of 2
+    back = comparison.compare(home, OCTOBER, AT, AT.replace(hour=8), stored=False)
+    assert back["difference"].sum() == -changes["difference"].sum()
+    assert comparison.compare(home, OCTOBER, AT, None, stored=False).is_empty()
+    assert catalogue_rows(home) == before
+
+
+def test_what_is_issued_is_compared_with_what_it_comes_to_now(closed: Home, copy_of: Copy) -> None:
+    home = copy_of(closed)
+    assert comparison.compare(home, OCTOBER, None, None, stored=True).is_empty()
+    late_for_october(home)
+    changes = comparison.compare(home, OCTOBER, None, None, stored=True)
+    assert [(row["side"], float(row["difference"]), row["cause"]) for row in changes.iter_rows(named=True)] == [
+        ("invoice", 6.0, "late event"),
+        ("payout", 3.0, "late event"),
+    ]
+    billing.adjust(home, OCTOBER, ISSUED_ON)
+    assert comparison.compare(home, OCTOBER, None, None, stored=True)["side"].to_list() == ["payout"]
+
+
+def test_the_drafts_of_an_open_month_are_compared_with_what_it_comes_to_now(undisturbed: Home, copy_of: Copy) -> None:
+    home = copy_of(undisturbed)
+    amend(home)
+    changes = comparison.compare(home, OCTOBER, None, None, stored=True)
+    assert set(changes["cause"]) == {"amendment to version 2"}
+    with pytest.raises(UsageError, match="nothing was delivered for 2020-01"):
+        comparison.compare(home, replace(OCTOBER, year=2020, number=1), None, None, stored=False)
+
+
+def test_what_to_compare_is_said_in_one_way(undisturbed: Home) -> None:
+    instant = "2026-10-20T00:00:00Z"
+    for words in (["--and", instant], ["--known-at", instant, "--and", instant, "--stored"]):
+        done = CliRunner().invoke(cli, ["diff", "2026-10", *words, "--home", str(undisturbed.root)])
+        assert done.exit_code == 2
+
+
+# Partners
+
+
+def test_late_events_go_on_the_next_statement_once(closed: Home, copy_of: Copy) -> None:
+    home = copy_of(closed)
+    late_for_october(home)
+    lines = pending_lines(home, Upkeep(home), NOVEMBER)
+    assert [(line["kind"], line["adjusts_month"], float(line["amount"]), line["cause"]) for line in lines.to_dicts()] == [
+        ("adjustment", "2026-10", 3.0, "late event")
+    ]
+    folder = home.root / "documents"
+    billing.export(home, NOVEMBER, folder, "parquet", draft=True)
+    told = pl.read_parquet(folder / "payout_lines.parquet").filter(kind="adjustment")
+    assert [float(amount) for amount in told["amount"]] == [3.0]
+
+
+def test_a_negative_balance_is_carried_and_a_contract_without_lines_has_its_statement(closed: Home, copy_of: Copy) -> None:
+    """Every October purchase that was charged is reversed after the close, and November has no line of the partner."""
+    home = copy_of(closed)
+    units = home.warehouse.read("action_units", ["2026-10"]).filter(side="partner").collect()
+    reversed_ = [
+        adjustment(f"late-{n}", name, "2026-11-03T09:00:00Z", "reverse") for n, name in enumerate(units["conversion_id"])
+    ]
+    for day in DAYS[4:]:  # November's own are delivered again without rows
+        for feed in ("impressions", "conversions"):
+            deliver(home, feed, day, [])
+    # Its one impression of October in New York that is November's for the partner, in UTC, is taken back, too.
+    kept = [row for row in small_world()["impressions", DAYS[3]] if row["impression_id"] != "imp-month"]
+    deliver(home, "impressions", DAYS[3], kept)
+    deliver(home, "conversion_adjustments", NOV_3, reversed_)
+    deliver(home, "impressions", NOV_3, [])
+    deliver(home, "conversions", NOV_3, [])
+    run(home, *DAYS[3:], NOV_3)
+    folder = home.root / "documents"
+    billing.export(home, NOVEMBER, folder, "parquet", draft=True)
+    statement = pl.read_parquet(folder / "payouts.parquet").to_dicts()[0]
+    assert statement["earnings"] < 0
+    assert (statement["payable"], statement["carried_forward"]) == (0, statement["earnings"])
+    lines = pl.read_parquet(folder / "payout_lines.parquet")
+    assert set(lines["kind"]) == {"adjustment"}
+    assert lines["amount"].sum() == statement["earnings"]
+
+
+# Verify
+
+
+def broken(home: Home) -> list[str]:
+    return verification.verify(home, billing.unseen).broken
+
+
+def test_a_home_that_nobody_touched_verifies(closed: Home) -> None:
+    found = verification.verify(closed, billing.unseen)
+    assert (found.broken, found.documents) == ([], 2)
+    assert found.files > 100
+
+
+def test_every_changed_or_missing_warehouse_file_is_named(closed: Home, copy_of: Copy) -> None:
+    home = copy_of(closed)
+    changed = home.warehouse.root / home.warehouse.catalogue.live("impressions")[str(FIRST)].path
+    gone = home.warehouse.root / home.warehouse.catalogue.live("draft_invoices")["2026-10"].path
+    changed.write_bytes(changed.read_bytes()[:-1] + b"?")
+    gone.unlink()
+    first, second = broken(home)
+    assert f"warehouse/{gone.relative_to(home.warehouse.root)} cannot be read" in first
+    assert f"warehouse/{changed.relative_to(home.warehouse.root)} is not what was written" in second
+    assert f"run `adledger run {FIRST}`" in second
+    run(home, FIRST)  # the remedy
+    assert len(broken(home)) == 1
+
+
+def test_a_pinned_file_that_is_no_longer_live_is_verified_too(closed: Home, copy_of: Copy) -> None:
+    home = copy_of(closed)
+    pinned = home.warehouse.catalogue.live("accruals")["2026-10"].path
+    late_for_october(home)
+    assert home.warehouse.catalogue.live("accruals")["2026-10"].path != pinned
+    (home.warehouse.root / pinned).unlink()
+    assert [f"warehouse/{pinned} cannot be read" in said for said in broken(home)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (invoice.update().values(total_minor=invoice.c.total_minor + 1), "document INV-2026-000001 is not as it was issued"),
+        (invoice.update().values(previous_hash="0" * 64), "document INV-2026-000001 is not as it was issued"),
+        (sa.text("UPDATE invoice_line SET cause = 'x' WHERE line = 1"), "document INV-2026-000001 is not as it was issued"),
+        (sa.text("DELETE FROM payout_line"), "document PAY-2026-000001 is not as it was issued"),
+        (sa.text("UPDATE number_series SET last = 2 WHERE series = 'INV'"), "no document has the number INV-2026-000002"),
+        (sa.text("UPDATE number_series SET last = 0 WHERE series = 'PAY'"), "the counter of PAY-2026- stands at 0"),
+        (
+            journal_line.update().values(debit_minor=journal_line.c.debit_minor + 1).where(journal_line.c.line == 1),
+            "journal entry J-INV-2026-000001 does not balance in USD",
+        ),
+        (sa.text("UPDATE audit_record SET actor = 'eve' WHERE sequence = 1"), "audit trail: "),
+    ],
+)
+def test_what_was_changed_in_the_books_is_named(closed: Home, copy_of: Copy, change: sa.Executable, said: str) -> None:
+    home = copy_of(closed)
+    with home.engine.begin() as connection:
+        for name in connection.scalars(sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
+            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        connection.execute(change)
+    assert said in "\n".join(broken(home))
+    with pytest.raises(AdledgerError, match="not as written"):
+        raise verification.refusal(verification.verify(home, billing.unseen))
