@@ -24,13 +24,14 @@ def explain(what: str, line: int | None, month: Month | None, events: bool, home
 
     WHAT is a document's number (a draft is DRAFT-<contract_id>, with --month), or the id of a conversion or an impression.
     """
-    from services import explain as explaining  # noqa: PLC0415
-    from services import explain_printed, show  # noqa: PLC0415
+    from services import show  # noqa: PLC0415
+    from services.explaining import explain as explaining  # noqa: PLC0415
+    from services.explaining import printed  # noqa: PLC0415
 
     found = explaining.explain(open_home(home), what, month=month, line=line, events=events)
     if json_output:
-        show.as_json(explain_printed.as_data(found))
+        show.as_json(printed.as_data(found))
     else:
-        explain_printed.print_explained(found)
+        printed.print_explained(found)
     if error := explaining.untied(found):
         raise error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,14 +33,20 @@ compute_logs: {module: dagster._core.storage.noop_compute_log_manager, class: No
 
 
 def prepare_environment(home: Home) -> None:
-    """Name this home to Dagster: ``ADLEDGER_HOME``, ``DAGSTER_HOME``, and the settings of its instance."""
+    """Name this home to Dagster: ``ADLEDGER_HOME``, ``DAGSTER_HOME``, and the settings of its instance.
+
+    HomeError where the home does not take them.
+    """
     folder = (home.root / INSTANCE_FOLDER).resolve()
-    folder.mkdir(exist_ok=True)
     settings = folder / "dagster.yaml"
-    if not settings.exists():
-        whole = folder / f".{settings.name}.{os.getpid()}"
-        whole.write_text(_INSTANCE_SETTINGS, encoding="utf-8")
-        whole.replace(settings)  # a process that dies here leaves no half of it
+    try:
+        folder.mkdir(exist_ok=True)
+        if not settings.exists():
+            whole = folder / f".{settings.name}.{os.getpid()}"
+            whole.write_text(_INSTANCE_SETTINGS, encoding="utf-8")
+            whole.replace(settings)  # a process that dies here leaves no half of it
+    except OSError as error:
+        raise _not_written(home, error) from error
     os.environ["ADLEDGER_HOME"] = str(home.root.resolve())
     os.environ["DAGSTER_HOME"] = str(folder)
 
@@ -82,19 +89,38 @@ class Orchestrator:
 
 @contextmanager
 def orchestrated(home: Home) -> Iterator[Orchestrator]:
-    """The orchestrator of a home; runs that a killed command left behind are marked failed first."""
+    """The orchestrator of a home; runs that a killed command left behind are marked failed first.
+
+    HomeError where the home does not take what Dagster writes.
+    """
     prepare_environment(home)
     import dagster as dg  # noqa: PLC0415 - 0.7 s that commands without a run do not spend
 
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     from assets.definitions import defs  # noqa: PLC0415 - reads the environment set above
 
-    with dg.DagsterInstance.get() as instance:
-        under_way = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
-        interrupted = dg.RunsFilter(statuses=under_way, tags={COMMAND_TAG: "yes"})
-        for run in instance.get_runs(interrupted):
-            instance.report_run_failed(run, "the process that ran it ended before it was done")
-        yield Orchestrator(instance, defs)
+    try:
+        with dg.DagsterInstance.get() as instance:
+            under_way = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+            interrupted = dg.RunsFilter(statuses=under_way, tags={COMMAND_TAG: "yes"})
+            for run in instance.get_runs(interrupted):
+                instance.report_run_failed(run, "the process that ran it ended before it was done")
+            yield Orchestrator(instance, defs)
+    except AdledgerError:
+        raise
+    except Exception as error:
+        for cause in _chain(error):
+            if isinstance(cause, (OSError, sqlite3.OperationalError)):
+                raise _not_written(home, cause) from error
+        raise
+
+
+def _not_written(home: Home, error: OSError | sqlite3.OperationalError) -> HomeError:
+    return HomeError(
+        f"the disk did not take it ({getattr(error, 'strerror', None) or error})",
+        where=str(home.root),
+        remedy="free space or mend the rights, then run the same command again; what is done already stays done",
+    )
 
 
 def serve_ui(home: Home, host: str, port: int) -> None:
@@ -111,11 +137,14 @@ def serve_ui(home: Home, host: str, port: int) -> None:
 
 def _ours(error: BaseException) -> AdledgerError | None:
     """The AdledgerError that an exception is or was caused by."""
+    return next((cause for cause in _chain(error) if isinstance(cause, AdledgerError)), None)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An exception and what it was caused by."""
     chain: list[BaseException] = []
     current: BaseException | None = error
     while current is not None and current not in chain:  # contexts may go round in a circle
-        if isinstance(current, AdledgerError):
-            return current
         chain.append(current)
         current = current.__cause__ or current.__context__
-    return None
+    return chain

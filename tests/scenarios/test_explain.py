@@ -18,9 +18,8 @@ from small_world import NOVEMBER, OCTOBER
 from contracts_io.errors import BooksError, UsageError
 from contracts_io.frames import OUTCOMES, STATUSES
 from contracts_io.home import Home
-from services.explain import explain, untied
-from services.explain_printed import as_data, print_explained
-from services.explained import (
+from services.explaining.explain import explain, untied
+from services.explaining.explained import (
     ConversionExplained,
     DocumentExplained,
     ImpressionExplained,
@@ -28,6 +27,7 @@ from services.explained import (
     Outcome,
     RowsExplained,
 )
+from services.explaining.printed import as_data, print_explained
 
 ACME_INVOICE, BETA_INVOICE = "INV-2026-000001", "INV-2026-000002"
 PUB_STATEMENT, OTHER_STATEMENT = "PAY-2026-000001", "PAY-2026-000002"

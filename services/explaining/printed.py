@@ -14,8 +14,7 @@ from rich.markup import escape
 from contracts_io.calendar import format_instant
 from contracts_io.lifecycle import CONTENT_LENGTH
 from services import show
-from services.explain_figures import billed, exact
-from services.explained import (
+from services.explaining.explained import (
     Agreed,
     ConversionExplained,
     DocumentExplained,
@@ -26,6 +25,7 @@ from services.explained import (
     Outcome,
     RowsExplained,
 )
+from services.explaining.figures import billed, exact
 
 _NUMBERS = ("step", "units", "exact", "charged", "position", "value", "fee", "credit", "amount", "rate", "uncapped")
 _TIES = "ties: every sum above comes to what is stored, to the last digit"

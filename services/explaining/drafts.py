@@ -6,7 +6,7 @@ from contracts_io.calendar import Month
 from contracts_io.errors import BooksError, UsageError
 from contracts_io.home import Home
 from contracts_io.store.document_tables import Invoice, Line, Payout
-from services.explain_sources import source_now
+from services.explaining.sources import source_now
 
 DRAFT = "DRAFT-"
 

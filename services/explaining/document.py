@@ -17,14 +17,14 @@ from contracts_io.money import minor_to_decimal
 from contracts_io.store.document_tables import Invoice, Line, Payout
 from contracts_io.store.issued import find_issued
 from pipelines.documents import settle
-from services.explain_drafts import DRAFT, drafted
-from services.explain_events import events_behind
-from services.explain_figures import billed, exact, factor, minor, of_micros, rounded
-from services.explain_lines import line_sum
-from services.explain_media import Context
-from services.explain_notes import adjustment, documents_before, note_line, source_of_note
-from services.explain_sources import Source, agreed, source_now, source_of
-from services.explained import DocumentExplained, LineExplained, Sum
+from services.explaining.drafts import DRAFT, drafted
+from services.explaining.events import events_behind
+from services.explaining.explained import DocumentExplained, LineExplained, Sum
+from services.explaining.figures import billed, exact, factor, minor, of_micros, rounded
+from services.explaining.lines import line_sum
+from services.explaining.media import Context
+from services.explaining.notes import adjustment, documents_before, note_line, source_of_note
+from services.explaining.sources import Source, agreed, source_now, source_of
 
 _NUMBER = re.compile(r"(INV|PAY|CN|DN)-[0-9]{4}-[0-9]{6}")
 _PAYOUT = "payout_statement"

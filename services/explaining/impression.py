@@ -12,12 +12,12 @@ from contracts_io.calendar import Month
 from contracts_io.home import Home
 from contracts_io.store.issued import issued_for
 from pipelines.flights import rated_terms
-from services.explain_drafts import DRAFT
-from services.explain_events import judge_alone
-from services.explain_media import effective_rates
-from services.explain_rows import accepted, elsewhere
-from services.explain_sources import Source, agreed, source_of, source_of_events
-from services.explained import ImpressionExplained, Outcome, RowsExplained
+from services.explaining.drafts import DRAFT
+from services.explaining.events import judge_alone
+from services.explaining.explained import ImpressionExplained, Outcome, RowsExplained
+from services.explaining.media import effective_rates
+from services.explaining.rows import accepted, elsewhere
+from services.explaining.sources import Source, agreed, source_of, source_of_events
 
 _FEED = "impressions"
 _KEY = ["line_item_id", "partner_id", "version", "term_id"]

@@ -13,9 +13,9 @@ import polars as pl
 
 from contracts_io.money import MICRO, NANOS_TYPE, RATE_TYPE, divide_half_up, minor_to_decimal, minor_unit_nanos
 from contracts_io.store.document_tables import Line
-from services.explain_figures import billed, exact, factor, in_nanos, of_micros, rounded, rounding, total
-from services.explain_media import Context, budget_cap, media, revenue_share, span, tier_fee
-from services.explained import Sum
+from services.explaining.explained import Sum
+from services.explaining.figures import billed, exact, factor, in_nanos, of_micros, rounded, rounding, total
+from services.explaining.media import Context, budget_cap, media, revenue_share, span, tier_fee
 
 _FEW = 20
 """So many different fees and credits are written out one by one."""

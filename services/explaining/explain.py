@@ -9,10 +9,10 @@ from __future__ import annotations
 from contracts_io.calendar import Month
 from contracts_io.errors import BooksError, UsageError
 from contracts_io.home import Home
-from services.explain_conversion import explain_conversion
-from services.explain_document import explain_document, is_number
-from services.explain_impression import explain_impression
-from services.explained import Explained
+from services.explaining.conversion import explain_conversion
+from services.explaining.document import explain_document, is_number
+from services.explaining.explained import Explained
+from services.explaining.impression import explain_impression
 
 
 def explain(

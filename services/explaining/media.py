@@ -19,9 +19,20 @@ from contracts_io.terms import TermFrames
 from pipelines.exchange import converted
 from pipelines.flights import rated_terms
 from pipelines.prices import priced_by_cost, priced_by_mille
-from services.explain_figures import billed, counted, exact, factor, in_nanos, of_micros, of_nanos, rounded, rounding, total
-from services.explain_sources import Source
-from services.explained import Sum
+from services.explaining.explained import Sum
+from services.explaining.figures import (
+    billed,
+    counted,
+    exact,
+    factor,
+    in_nanos,
+    of_micros,
+    of_nanos,
+    rounded,
+    rounding,
+    total,
+)
+from services.explaining.sources import Source
 
 _GROUP = ["billing_date", "line_item_id", "partner_id"]
 _NO_UNITS = 0

@@ -16,11 +16,11 @@ from contracts_io.home import Home
 from contracts_io.money import decimal_to_minor, minor_to_decimal
 from contracts_io.store.document_tables import Invoice, Line, Payout
 from contracts_io.store.issued import adjusting_lines, issued_for
-from services.explain_figures import billed
-from services.explain_lines import line_sum
-from services.explain_media import Context
-from services.explain_sources import Source, source_now, sources_of_adjustments
-from services.explained import Sum
+from services.explaining.explained import Sum
+from services.explaining.figures import billed
+from services.explaining.lines import line_sum
+from services.explaining.media import Context
+from services.explaining.sources import Source, source_now, sources_of_adjustments
 
 
 class Part(NamedTuple):

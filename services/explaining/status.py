@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from contracts_io.calendar import INSTANT, format_instant
-from services.explain_figures import exact, of_micros
-from services.explain_media import exchange
-from services.explain_sources import Source
+from services.explaining.figures import exact, of_micros
+from services.explaining.media import exchange
+from services.explaining.sources import Source
 
 _CONDITIONED = ("event", "country", "category", "coupon", "new_customer", "order_id")
 

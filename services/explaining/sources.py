@@ -18,7 +18,7 @@ from contracts_io.store.catalogue import Catalogue
 from contracts_io.terms import TermFrames
 from contracts_io.warehouse import Warehouse
 from pipelines.documents import headers
-from services.explained import Agreed
+from services.explaining.explained import Agreed
 
 _HEADS = ("draft_invoices", "draft_payouts")
 _EARLY = timedelta(days=3)

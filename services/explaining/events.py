@@ -12,10 +12,10 @@ import polars as pl
 from contracts_io.store.document_tables import Line
 from pipelines.delivery import delivery_counts
 from pipelines.media import judge_delivery
-from services.explain_lines import action_units
-from services.explain_media import Context, accrued, judged_of, media_rows, multipliers_of
-from services.explain_notes import adjusted_by
-from services.explain_sources import Source
+from services.explaining.lines import action_units
+from services.explaining.media import Context, accrued, judged_of, media_rows, multipliers_of
+from services.explaining.notes import adjusted_by
+from services.explaining.sources import Source
 
 _ID = "impression_id"
 _GROUP = ["month_date", "line_item_id", "partner_id"]

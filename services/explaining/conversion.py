@@ -13,11 +13,11 @@ import polars as pl
 from contracts_io.calendar import Month, days_between
 from contracts_io.home import Home
 from pipelines.attribution import looked_at
-from services.explain_fees import fees
-from services.explain_rows import accepted, elsewhere
-from services.explain_sources import Source, agreed, source_of, source_of_events
-from services.explain_status import Case, why
-from services.explained import ConversionExplained, RowsExplained
+from services.explaining.explained import ConversionExplained, RowsExplained
+from services.explaining.fees import fees
+from services.explaining.rows import accepted, elsewhere
+from services.explaining.sources import Source, agreed, source_of, source_of_events
+from services.explaining.status import Case, why
 
 _FEED = "conversions"
 _TWO_DAYS = timedelta(days=2)

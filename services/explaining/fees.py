@@ -10,11 +10,11 @@ from contracts_io.calendar import Month
 from contracts_io.home import Home
 from contracts_io.store.document_tables import Invoice, Line
 from contracts_io.store.issued import adjusting_lines, issued_for
-from services.explain_drafts import DRAFT
-from services.explain_figures import exact, factor, of_micros
-from services.explain_media import span
-from services.explain_sources import Source, source_of
-from services.explained import Fee
+from services.explaining.drafts import DRAFT
+from services.explaining.explained import Fee
+from services.explaining.figures import exact, factor, of_micros
+from services.explaining.media import span
+from services.explaining.sources import Source, source_of
 
 _UNIT = ["side", "contract_id", "version", "term_id", "step", "credit", "position", "fee", "amount"]
 

@@ -1,4 +1,4 @@
-"""Figures of explanations (``services.explain_figures``)."""
+"""Figures of explanations (``services.explaining.figures``)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from services.explain_figures import billed, counted, exact, factor, in_nanos, of_micros, of_nanos, rounded, rounding
+from services.explaining.figures import billed, counted, exact, factor, in_nanos, of_micros, of_nanos, rounded, rounding
 
 
 @pytest.mark.parametrize(
