@@ -85,6 +85,16 @@ def pending_payout_changes(home: Home, upkeep: Upkeep, month: Month) -> pl.DataF
     return line_changes(entitled, issued_payout_lines(home, upkeep, month), key)
 
 
+def missing_rates(upkeep: Upkeep, month: Month) -> list[str]:
+    """Each exchange rate that the month's drafts lack, with the remedy: without it they come to less than is owed."""
+    missing = upkeep.warehouse.read("missing_rates", [str(month)]).collect()
+    return [
+        f"no exchange rate {base}/{quote} for {day}, needed by {contract_id}: "
+        f"add it to landing/fx_rates and run `adledger run {day}`"
+        for day, base, quote, contract_id in missing.rows()
+    ]
+
+
 def issued_invoice_lines(home: Home, month: Month) -> pl.DataFrame:
     """The lines of a month's invoices and notes as ``draft_invoice_lines``."""
     issued = home.books.invoices(month)
@@ -124,7 +134,8 @@ def _explained(home: Home, upkeep: Upkeep, month: Month, lines: pl.DataFrame, be
 def adjust(home: Home, month: Month, issued_on: date, by: str | None = None) -> list[str]:
     """Issue the credit and debit notes that a closed month needs, in one transaction; gives their numbers.
 
-    BooksError where the month is open, or its drafts are older than its data or contracts; then nothing has changed.
+    BooksError where the month is open, its drafts are older than its data or contracts, or a rate that they need is missing;
+    then nothing has changed.
     """
     if month not in home.books.closed_months():
         raise still_open(month)
@@ -133,6 +144,11 @@ def adjust(home: Home, month: Month, issued_on: date, by: str | None = None) -> 
         raise BooksError(
             f"the drafts of {month} are older than its data or contracts",
             remedy=f"run `adledger adjust {month}`, which rates the month first, or the job adjust_month",
+        )
+    if missing := missing_rates(upkeep, month):
+        raise BooksError(
+            f"{month} cannot be adjusted:" + "".join(f"\n  - {reason}" for reason in missing),
+            remedy="nothing was issued; put these right, then adjust again",
         )
     numbers: list[str] = []
     before = known_to_invoices(home, month)

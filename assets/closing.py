@@ -13,10 +13,10 @@ from typing import Any
 
 import polars as pl
 
-from assets.adjusting import pending_lines
+from assets.adjusting import missing_rates, pending_lines
 from assets.composing import Documents, compose
 from assets.intake import delivery_inputs
-from assets.upkeep import Upkeep
+from assets.upkeep import DRAFTS, Upkeep
 from contracts_io.calendar import Month, days_between, format_instant, last_utc_day_of
 from contracts_io.errors import BooksError, FeedError, RoleError
 from contracts_io.feeds.landing import find_delivery
@@ -29,15 +29,14 @@ from contracts_io.store.documents import PreparedClose, already_closed, not_over
 from contracts_io.store.issuing import document_hash, issued_later, number_text, series_of
 from contracts_io.warehouse import fingerprint
 
-DRAFTS = ("draft_invoices", "draft_invoice_lines", "draft_payouts", "draft_payout_lines")
-
 
 def reasons_against_close(home: Home, month: Month, upkeep: Upkeep) -> list[str]:
     """Everything that stops the close of ``month`` (spec 7.2), each with its remedy; empty: it can be closed."""
     return [
         *_missing_days(home, month, upkeep),
         *_earlier_open_months(home, month, upkeep),
-        *_missing_rates(upkeep, month),
+        # What closed months come to else than before goes on the statements of this one.
+        *(said for m in [*home.books.closed_months(), month] if m <= month for said in missing_rates(upkeep, m)),
         *_unknown_agents(home, upkeep),
     ]
 
@@ -49,11 +48,21 @@ def _missing_days(home: Home, month: Month, upkeep: Upkeep) -> list[str]:
     known = sorted([*run, *delivered])
     if not known:
         return ["no delivery day has been run: run `adledger backfill FIRST LAST` first"]
-    missing = [day for day in days_between(min(known[0], needed), needed) if day not in run]
+    if needed < known[0] and not any(
+        upkeep.warehouse.rows(table, str(month)) for table in ("draft_invoices", "draft_payouts")
+    ):
+        return [nothing_delivered(home, month)]
+    missing = [day for day in days_between(known[0], needed) if day not in run] if known[0] <= needed else []
     if not missing:
         return []
     named = ", ".join(str(day) for day in missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     return [f"delivery days that are not in: {named}: run `adledger backfill {missing[0]} {missing[-1]}`"]
+
+
+def nothing_delivered(home: Home, month: Month) -> str:
+    """What to say of a month that no delivery day reaches."""
+    days = sorted({*home.days_run(), *home.days_delivered()})
+    return f"nothing was delivered for {month}: delivery days go from {days[0]} to {days[-1]}"
 
 
 def _delivered_again(home: Home, month: Month, upkeep: Upkeep) -> list[str]:
@@ -108,15 +117,6 @@ def _earlier_open_months(home: Home, month: Month, upkeep: Upkeep) -> list[str]:
     ]
 
 
-def _missing_rates(upkeep: Upkeep, month: Month) -> list[str]:
-    missing = upkeep.warehouse.read("missing_rates", [str(month)]).collect()
-    return [
-        f"no exchange rate {base}/{quote} for {day}, needed by {contract_id}: "
-        f"add it to landing/fx_rates and run `adledger run {day}`"
-        for day, base, quote, contract_id in missing.rows()
-    ]
-
-
 def _unknown_agents(home: Home, upkeep: Upkeep) -> list[str]:
     advertisers = upkeep.terms.contracts.filter(pl.col("side") == "advertiser")["contract_id"].unique().to_list()
     return [
@@ -154,7 +154,7 @@ def as_they_would_be(home: Home, month: Month, issued_on: date, upkeep: Upkeep) 
         return number_text(series, issued_on.year, taken[key])
 
     pending = pending_lines(home, upkeep, month)
-    return compose(home.settings, upkeep, month, issued_on, number, home.books.balances(month), pending)
+    return compose(home.settings, upkeep, month, issued_on, number, home.books.balances(), pending)
 
 
 def prepare(home: Home, month: Month, issued_on: date, by: str, at: datetime) -> PreparedClose:

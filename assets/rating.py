@@ -7,11 +7,8 @@ from assets.attribution import Results, log_other_days
 from assets.describe import by_currency, rows, spec, top
 from assets.partitions import monthly
 from assets.resources import HomeResource, known_at
-from assets.upkeep import Upkeep
+from assets.upkeep import DRAFTS, MONTH_TABLES, Upkeep
 from contracts_io.calendar import Month
-
-_DRAFTS = ("draft_invoices", "draft_invoice_lines", "draft_payouts", "draft_payout_lines")
-_RATED = ("impression_outcomes", "accruals", "action_units", "flights", "missing_rates")
 
 
 @dg.multi_asset(
@@ -26,7 +23,7 @@ _RATED = ("impression_outcomes", "accruals", "action_units", "flights", "missing
         spec("action_units", deps=["attributions", "attribution_credits", "contracts", "fx_rates"], group="rating"),
         spec("flights", deps=["judged_impressions", "contracts", "fx_rates"], group="rating"),
         spec("missing_rates", deps=["judged_impressions", "attributions", "fx_rates", "contracts"], group="rating"),
-        *(spec(table, deps=["contracts", "accruals"], group="documents") for table in _DRAFTS),
+        *(spec(table, deps=["contracts", "accruals"], group="documents") for table in DRAFTS),
     ],
     partitions_def=monthly,
     check_specs=[
@@ -43,7 +40,7 @@ def rate(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
         upkeep = Upkeep(here, known_at(context))
         *earlier, rated = upkeep.everything(month)
         log_other_days(context, earlier)
-        tables = {table: here.warehouse.read(table, [str(month)]).collect() for table in (*_RATED, *_DRAFTS)}
+        tables = {table: here.warehouse.read(table, [str(month)]).collect() for table in MONTH_TABLES}
         described = {
             "draft_invoices": by_currency(tables["draft_invoices"], "total"),
             "draft_payouts": by_currency(tables["draft_payouts"], "earnings"),

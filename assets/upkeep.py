@@ -37,6 +37,11 @@ RULES = 2
 EARLY_DAYS = 2
 """An event may lie up to 24 hours after the end of its delivery day: two days after its start (spec 3.3)."""
 
+DRAFTS = ("draft_invoices", "draft_invoice_lines", "draft_payouts", "draft_payout_lines")
+"""What a close issues."""
+MONTH_TABLES = ("impression_outcomes", "accruals", "action_units", "flights", "missing_rates", *DRAFTS)
+"""What rating a month writes, together."""
+
 
 @dataclass(frozen=True)
 class Touched:
@@ -84,12 +89,16 @@ class Upkeep:
         return self.warehouse.catalogue.live(table)
 
     def _stale(self, inputs: Mapping[str, str], *tables: str) -> dict[str, str]:
-        """Those of ``inputs``, fingerprint by partition, by which one of the tables was not made."""
+        """Those of ``inputs``, fingerprint by partition, by which one of the tables was not made, or whose file is gone."""
         live = [self._live(table) for table in tables]
+
+        def is_made(file: PartitionFile | None, made_from: str) -> bool:
+            return file is not None and file.inputs == made_from and self.warehouse.has(file)
+
         return {
             partition: made_from
             for partition, made_from in inputs.items()
-            if any(partition not in files or files[partition].inputs != made_from for files in live)
+            if not all(is_made(files.get(partition), made_from) for files in live)
         }
 
     def everything(self, through: Month) -> Iterator[Touched]:
@@ -130,12 +139,12 @@ class Upkeep:
 
     def stale_attributions(self) -> list[str]:
         """The delivery days whose attribution is missing or was made from something else than what is there now."""
-        return list(self._stale(self._attribution_inputs(), "attributions"))
+        return list(self._stale(self._attribution_inputs(), "attributions", "attribution_credits"))
 
     def attributions(self, through: str | None = None) -> Iterator[Touched]:
         """Attribute every day that ``stale_attributions`` names, up to day ``through`` where it is given."""
         warehouse = self.warehouse
-        for text, inputs in self._stale(self._attribution_inputs(), "attributions").items():
+        for text, inputs in self._stale(self._attribution_inputs(), "attributions", "attribution_credits").items():
             if through is not None and text > through:
                 continue
             day = date.fromisoformat(text)
@@ -211,7 +220,7 @@ class Upkeep:
     def stale_months(self) -> list[Month]:
         """The months whose drafts are missing or were made from something else than what is there now."""
         made_from = {str(month): self._month_inputs(month) for month in self.months()}
-        return [Month.parse(month) for month in self._stale(made_from, "draft_payouts")]
+        return [Month.parse(month) for month in self._stale(made_from, *MONTH_TABLES)]
 
     # Judged impressions: what each side's contracts make of a day's counts
 
@@ -252,7 +261,7 @@ class Upkeep:
     def rate_through(self, month: Month) -> Iterator[Touched]:
         """Rate and draft every month up to ``month`` that is out of date, in their order, and that month in any case."""
         for earlier in self.months():
-            if earlier < month and self._stale({str(earlier): self._month_inputs(earlier)}, "draft_payouts"):
+            if earlier < month and self._stale({str(earlier): self._month_inputs(earlier)}, *MONTH_TABLES):
                 yield self._rate(earlier)
         yield self._rate(month)
 

@@ -116,9 +116,9 @@ def parse_instant(text: str) -> datetime:
     """``2026-10-20T02:19:53Z`` as an instant, UTC where it names no zone; UsageError where it is not one."""
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise UsageError(f"{text!r} is not an instant", remedy="write it as 2026-10-20T02:19:53Z") from None
-    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def format_instant(instant: datetime) -> str:

@@ -138,11 +138,12 @@ def _number_unquoted(value: object) -> str | None:
 
 def _read_micros(expected: str, limit: int | None = None) -> Callable[[object], int]:
     def read(value: object) -> int:
-        if (number := _number_unquoted(value)) is not None:
-            raise refused(f'{expected}: write "{number}" in quotes', f'"{number}"')
-        micros = as_micros(value)
+        number = _number_unquoted(value)
+        micros = as_micros(value if number is None else number)
         if micros is None or (limit is not None and micros > limit):
             raise refused(expected)
+        if number is not None:
+            raise refused(f'{expected}: write "{number}" in quotes', f'"{number}"')
         return micros
 
     return read

@@ -77,7 +77,10 @@ def _unknown_key(place: tuple[str | int, ...]) -> Problem:
 def _described(place: tuple[str | int, ...]) -> tuple[str, str]:
     fields, names = _fields(), _names(place)
     nearest = next(fields[names[:n]] for n in range(len(names), 0, -1) if names[:n] in fields)
-    return nearest.description or "", _example(nearest)
+    described = nearest.description or ""
+    if isinstance(place[-1], int) and described.startswith("a list of "):
+        described = f"an element of {described}"
+    return described, _example(nearest)
 
 
 def _example(info: FieldInfo) -> str:

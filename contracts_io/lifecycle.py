@@ -27,6 +27,10 @@ CONTENT_LENGTH = 12
 SYSTEM = "adledger"
 """Who renews; no person has this name."""
 
+_ALIKE = frozenset(("LATIN", "CYRILLIC", "GREEK"))
+# What Unicode lets a display leave out and str.isprintable takes for a letter or a mark.
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+
 
 class State(StrEnum):
     """Where a version stands; only an approved one is ever in force."""
@@ -160,7 +164,7 @@ def check_content(given: str, content_hash: str, *, where: str) -> None:
     """ContractError where ``given``, a hash or the first 12 digits of it at least, is not that of the version."""
     if re.fullmatch(f"[0-9a-f]{{{CONTENT_LENGTH},64}}", given) is None:
         raise ContractError(
-            f"{given!r} names no content: it takes {CONTENT_LENGTH} hexadecimal digits or more",
+            f"{given!r} names no content: it takes {CONTENT_LENGTH} to 64 hexadecimal digits in small letters",
             where=where,
             remedy="copy the content hash that `adledger contract show` prints",
         )
@@ -177,6 +181,11 @@ def same_person(one: str, other: str) -> bool:
     return _same(one) == _same(other)
 
 
+def _alphabets(name: str) -> set[str]:
+    """Which of the alphabets that share the shapes of letters a name is written in."""
+    return {word for c in name if c.isalpha() and (word := unicodedata.name(c, "").partition(" ")[0]) in _ALIKE}
+
+
 def _same(name: str) -> str:
     return unicodedata.normalize("NFKC", name).casefold()
 
@@ -184,6 +193,9 @@ def _same(name: str) -> str:
 def person(text: str) -> str:
     """A person's name as it is recorded, without outer blanks; ContractError where it is not of its form."""
     name = _written(text, "the name of the person who acts", PERSON_LENGTH, "name the person, for example --by ana")
+    if _INVISIBLE.search(name) or len(_alphabets(name)) > 1:
+        what = f"the name of the person who acts has letters that cannot be seen, or that look like others: {name!a}"
+        raise ContractError(what, remedy="write it in the letters of one alphabet, so that nobody has a second name")
     if _same(name) == SYSTEM:
         raise ContractError(f"{name} is what renews contracts, not a person", remedy="name the person, for example --by ana")
     return name

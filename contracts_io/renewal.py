@@ -53,7 +53,7 @@ def renewed(contract: Contract) -> Contract:
     document["ends_on"] = str(months_later(end, renewal.months))
     for holder, key in _uplifted(document):
         holder[key] = _raised(holder[key], renewal.uplift)
-    return parse_document(json.dumps(document), name=f"{contract.contract_id}-renewal.json")
+    return parse_document(json.dumps(document), name=f"the renewal of contract {contract.contract_id} after {end}")
 
 
 def terms_left_behind(contract: Contract) -> list[str]:

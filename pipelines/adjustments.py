@@ -14,6 +14,7 @@ import polars as pl
 
 from contracts_io.frames import TABLES
 from contracts_io.money import NANOS_TYPE
+from pipelines.lines import LINE_KINDS
 
 INVOICE_LINE_KEY = ["contract_id", "kind", "term_id", "version", "step", "rate"]
 PAYOUT_LINE_KEY = [*INVOICE_LINE_KEY, "advertiser_contract_id"]
@@ -63,8 +64,18 @@ def line_changes(entitled: pl.DataFrame, issued: pl.DataFrame, key: list[str]) -
     """
     own_kind = pl.col("kind").filter(pl.col("kind") != "adjustment").first()
     signed = pl.concat([entitled, issued.with_columns(-pl.col("quantity", "amount"))])
+    placed = {name: at for at, name in enumerate(LINE_KINDS)}
+    # Term by term, each kind of line together, an old version before a new one; what is of the whole contract comes last.
+    order = [
+        pl.col("contract_id"),
+        pl.col("term_id").is_null(),
+        pl.col("line").min().over("contract_id", "term_id"),
+        pl.col("term_id"),
+        pl.col("kind").replace_strict(placed, default=len(placed), return_dtype=pl.Int32),
+        pl.col("version", "step", "rate", "line"),
+    ]
     return (
-        signed.sort("contract_id", "line", maintain_order=True)
+        signed.sort(order, maintain_order=True)
         .group_by(key, maintain_order=True)
         .agg(
             *([] if "kind" in key else [pl.coalesce(own_kind, pl.col("kind").first()).alias("kind")]),

@@ -19,7 +19,7 @@ from contracts_io.contract import Contract, ContractDocumentError, canonical_jso
 from contracts_io.contract_warnings import warnings
 from contracts_io.errors import ContractError
 from contracts_io.home import Home
-from contracts_io.lifecycle import State, StoredVersion
+from contracts_io.lifecycle import StoredVersion, approved_of, in_force
 from contracts_io.store.contract_changes import Decision
 from contracts_io.store.contract_queries import Notice
 from contracts_io.store.contracts import Imported, choose
@@ -39,8 +39,20 @@ def import_files(home: Home, files: Sequence[Path], *, by: str, at: datetime, re
             except ContractError as error:
                 refused.append(error)
     if refused:
-        raise _together(refused)
+        closed_through = None if retroactive else home.closed_through()
+        raise _together([*refused, *_refused_by_books(home, documents, at, closed_through)])
     return _submit(home, documents, by=by, at=at, retroactive=retroactive)
+
+
+def _refused_by_books(
+    home: Home, documents: Sequence[tuple[str, Contract]], at: datetime, closed_through: date | None
+) -> Sequence[ContractError]:
+    """What the books have against the documents that can be read."""
+    try:
+        home.contracts.check(documents, at=at, closed_through=closed_through)
+    except ImportRefusedError as error:
+        return error.documents
+    return ()
 
 
 def _submit(
@@ -79,25 +91,31 @@ def _warnings(home: Home, contracts: Sequence[Contract]) -> dict[str, list[str]]
 def terminate(home: Home, contract_id: str, on: date, *, by: str, at: datetime, retroactive: bool) -> Imported:
     """Submit the amendment that ends a contract after the local date ``on`` (spec 4.4): it waits for approval like any other.
 
-    It is the latest approved version with another end, in force from its last day on; terms that would begin later go.
-    ContractError where no version is approved, or ``on`` is not before the end that it has.
+    It is the version in force on ``on`` with another end, in force from its last day on, so that no day is priced by what was
+    agreed for later, such as a renewal; terms that would begin later go. ContractError where no version is approved, ``on``
+    is not before the end that it has, or no term has begun by then.
     """
     home.settings.roles.require("submit", by)
-    approved = [stored for stored in home.contracts.versions(contract_id) if stored.state is State.APPROVED]
+    approved = approved_of(home.contracts.versions(contract_id))
     where = f"contract {contract_id}"
     if not approved:
         raise ContractError("no version of it is approved", where=where, remedy="reject the version that waits instead")
-    current = approved[-1].contract
-    if on < current.starts_on or (current.ends_on is not None and on >= current.ends_on):
-        until = current.ends_on or "open"
+    latest = approved[-1].contract
+    if on < latest.starts_on or (latest.ends_on is not None and on >= latest.ends_on):
+        until = latest.ends_on or "open"
         raise ContractError(
-            f"it cannot end on {on}: it runs from {current.starts_on} to {until}",
+            f"it cannot end on {on}: it runs from {latest.starts_on} to {until}",
             where=where,
             remedy="choose a day within, before its end",
         )
-    document = json.loads(canonical_json(current))
+    agreed = (s.contract for s in in_force(approved) if s.first <= on and (s.last is None or on <= s.last))
+    document = json.loads(canonical_json(next(agreed, latest)))
     document["ends_on"] = document["effective_from"] = str(on)
     document["terms"] = [term for term in document["terms"] if (term.get("starts_on") or "") <= str(on)]
+    if not document["terms"]:
+        raise ContractError(
+            f"it cannot end on {on}: no term of it begins by then", where=where, remedy="choose a day on which a term runs"
+        )
     if "renewal" in document:
         document["renewal"]["mode"] = "none"  # or the contract that was ended would go on by itself
     name = f"termination of {contract_id}"
@@ -123,7 +141,7 @@ def approve(
     roles = home.settings.roles
     roles.require("approve", by)
     chosen = choose(home.contracts.versions(contract_id), version)
-    seen = content or chosen.content_hash
+    seen = chosen.content_hash if content is None else content
     limits = roles.two_approvals_above
     return home.contracts.approve(contract_id, chosen.version, by=by, at=at, content_hash=seen, limits=limits)
 

@@ -81,7 +81,7 @@ def next_event(contract: Summary, on: date) -> str:
     if renews_on and on < renews_on:
         return f"renews in {_days((renews_on - on).days)} unless notice is given by {renews_on - ONE_DAY}"
     if renews_on:
-        return "renews with the next run"
+        return "renewal is due: the next run makes it, or says why not"
     if ends_on is None:
         return ""
     days = (ends_on - on).days
@@ -207,18 +207,24 @@ def show_history(home: Home, contract_id: str, *, json_output: bool) -> None:
 
 
 def show_diff(home: Home, contract_id: str, before: int | None, after: int | None, *, json_output: bool) -> None:
-    """Print what changed from one version to another; None: from the one before ``after``, to the latest."""
+    """Print what changed from one version to another; None: from the one approved before ``after``, to the latest."""
     latest = version_of(home, contract_id, after)
-    earlier = version_of(home, contract_id, before or latest.version - 1) if before or latest.version > 1 else None
-    if earlier is None:
-        raise ContractError(
-            "there is only one version", where=f"contract {contract_id}", remedy="import an amendment to compare it with"
-        )
+    earlier = version_of(home, contract_id, before or _version_before(home, latest))
     changes = diff(earlier.contract, latest.contract)
     if json_output:
         show.as_json([vars(change) for change in changes])
         return
     out = show.console()
-    out.print(f"{contract_id}: version {earlier.version} to {latest.version}, {len(changes)} changes", style="bold")
+    count = "1 change" if len(changes) == 1 else f"{len(changes)} changes"
+    out.print(f"{contract_id}: version {earlier.version} to {latest.version}, {count}", style="bold")
     for change in changes:
         out.print(f"  {change}", markup=False, soft_wrap=True)
+
+
+def _version_before(home: Home, version: StoredVersion) -> int:
+    """The highest approved version below ``version``, else the one before it; ContractError where it is the first."""
+    if version.version == 1:
+        where = f"contract {version.contract.contract_id}"
+        raise ContractError("version 1 is the first", where=where, remedy="import an amendment to compare it with")
+    below = [v.version for v in approved_of(home.contracts.versions(version.contract.contract_id))]
+    return max((number for number in below if number < version.version), default=version.version - 1)

@@ -209,6 +209,7 @@ def dry_close(home: Home, month: Month, issued_on: date) -> DryRun:
     from assets.closing import as_they_would_be, content_hash, standing_against  # noqa: PLC0415 - loads Dagster
     from assets.upkeep import Upkeep  # noqa: PLC0415
 
+    _require_something_delivered(home, month)
     with home.lock(), overlaid(home.warehouse) as apart:
         upkeep = Upkeep(home, warehouse=apart)
         for _ in upkeep.everything(month):
@@ -226,6 +227,19 @@ def _require_closable(home: Home, month: Month, issued_on: date, by: str | None)
         raise already_closed(month, closed.closed_on)
     if issued_on <= month.last:
         raise not_over(month, issued_on)
+    _require_something_delivered(home, month)
+
+
+def _require_something_delivered(home: Home, month: Month) -> None:
+    """BooksError where nothing was delivered that could be billed in ``month``: it would be drafted, and from then on kept up."""
+    from assets.closing import nothing_delivered  # noqa: PLC0415 - loads Dagster
+    from assets.upkeep import Upkeep  # noqa: PLC0415
+
+    if (months := Upkeep(home).months()) and month not in months:
+        raise BooksError(
+            f"{month} cannot be closed: {nothing_delivered(home, month)}",
+            remedy="see with `adledger status` which months can be",
+        )
 
 
 def adjust(home: Home, month: Month, issued_on: date, by: str | None = None, progress: Progress = unseen) -> list[str]:
@@ -290,7 +304,7 @@ def draft_documents(home: Home, month: Month, upkeep: Upkeep) -> dict[str, pl.Da
     if month in closed:  # the whole entitlement, as if every month were issued from what is known now
         balances, pending = settled_balances(upkeep, [m for m in closed if m < month]), PENDING_SCHEMA.to_frame()
     else:
-        balances, pending = home.books.balances(month), pending_lines(home, upkeep, month)
+        balances, pending = home.books.balances(), pending_lines(home, upkeep, month)
     documents = compose(home.settings, upkeep, month, None, lambda _, contract_id: f"DRAFT-{contract_id}", balances, pending)
     return document_frames(documents.invoices, documents.payouts, [line for entry in documents.entries for line in entry])
 

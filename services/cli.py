@@ -117,6 +117,9 @@ def _run(
     billing.refuse_future(days, now().date())
     with show.progress() as progress:
         report = billing.run(home, days, progress, known_at, compare=compare)
+    if known_at is None:
+        for refused in home.contracts.not_renewed(day=last, at=now(), closed_through=home.closed_through()):
+            click.echo(f"warning: a contract was not renewed: {refused}", err=True)
     if json_output:
         show.as_json(reports.run_as_json(home, report))
     elif report.days:

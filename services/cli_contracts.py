@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ def contract_history(contract_id: str, home: str | None, json_output: bool) -> N
 @with_home
 @with_json
 def contract_diff(contract_id: str, before: int | None, after: int | None, home: str | None, json_output: bool) -> None:
-    """Show what changed from version A to B, field by field; by default from the last but one to the latest."""
+    """Show what changed from version A to B, field by field; by default from the one approved before to the latest."""
     from services import agreements_shown  # noqa: PLC0415
 
     agreements_shown.show_diff(open_home(home), contract_id, before, after, json_output=json_output)
@@ -161,6 +161,8 @@ def contract_notice(
     from services import agreements, show  # noqa: PLC0415
 
     at = now()
+    if received_on and received_on > at.date() + timedelta(days=1):  # somewhere it is tomorrow already
+        raise click.UsageError(f"a notice cannot have been received on {received_on}: that day has not come")
     notice = agreements.give_notice(
         open_home(home), contract_id, by=by, at=at, received_on=received_on or at.date(), reason=reason
     )
@@ -188,6 +190,8 @@ def contract_show(
     """Show a contract: its versions, and one of them in plain sentences and as its document."""
     from services import agreements_shown  # noqa: PLC0415
 
+    if version and on:
+        raise click.UsageError("--version names a version, --on the one in force on a day: give one of them")
     if known_at and not on:
         raise click.UsageError("--known-at needs --on: say of which day")
     here = open_home(home)

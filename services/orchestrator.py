@@ -5,6 +5,7 @@ The command line and the Dagster UI run the same assets and write the same histo
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import logging
 import os
@@ -21,6 +22,15 @@ from contracts_io.home import Home
 
 INSTANCE_FOLDER = "dagster"
 COMMAND_TAG = "adledger/command"
+_DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
+# The first eight bits of an extended code of SQLite's.
+_DISK_CODES = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+}
 _INSTANCE_SETTINGS = """\
 # The Dagster instance of this home: run history, schedules and sensors. Nothing here says how money is made.
 telemetry: {enabled: false}
@@ -110,7 +120,9 @@ def orchestrated(home: Home) -> Iterator[Orchestrator]:
         raise
     except Exception as error:
         for cause in _chain(error):
-            if isinstance(cause, (OSError, sqlite3.OperationalError)):
+            if isinstance(cause, OSError) and cause.errno in _DISK_ERRNOS:
+                raise _not_written(home, cause) from error
+            if isinstance(cause, sqlite3.OperationalError) and cause.sqlite_errorcode & 0xFF in _DISK_CODES:
                 raise _not_written(home, cause) from error
         raise
 

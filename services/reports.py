@@ -288,9 +288,11 @@ def status_as_json(found: Status) -> None:
 def _pending(found: MonthStatus) -> str:
     if not (pending := found.pending):
         return ""
-    parts = [f"{pending.notes} notes, net {_amounts(pending.net)}"] if pending.notes else []
+    notes = "1 note" if pending.notes == 1 else f"{pending.notes} notes"
+    parts = [f"{notes}, net {_amounts(pending.net)}"] if pending.notes else []
     if pending.partner_lines:
-        parts.append(f"{pending.partner_lines} partner lines on the next statements")
+        lines = "1 partner line" if pending.partner_lines == 1 else f"{pending.partner_lines} partner lines"
+        parts.append(f"{lines} on the next statements")
     return "; ".join(parts)
 
 

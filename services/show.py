@@ -17,6 +17,7 @@ from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from contracts_io.money import minor_digits
 from services.billing import Progress as ProgressCall
@@ -36,14 +37,15 @@ def money(amount: Decimal | int, currency: str) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Sequence[str] = ()) -> Table:
-    """A table with its title above; the columns in ``numbers`` stand to the right."""
+    """A table with its title above; the columns in ``numbers`` stand to the right. Texts stand as they are, brackets too."""
     drawn = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False
+        title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False
     )
     for column in columns:
         drawn.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
     for row in rows:
-        drawn.add_row(*("" if cell is None else f"{cell:,}" if type(cell) is int else str(cell) for cell in row))
+        cells = ("" if cell is None else f"{cell:,}" if type(cell) is int else str(cell) for cell in row)
+        drawn.add_row(*map(Text, cells))
     return drawn
 
 

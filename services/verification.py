@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from contracts_io.errors import BooksError
 from contracts_io.frames import FEED_NAMES, TABLES
 from contracts_io.home import Home
+from contracts_io.money import minor_to_decimal
 from contracts_io.store import audit
 from contracts_io.store.catalogue import Catalogue
-from contracts_io.store.document_tables import JournalLine
+from contracts_io.store.document_tables import Invoice, JournalLine, Payout
 from contracts_io.store.documents import Chained
 from contracts_io.store.issuing import document_hash, series_of
 from contracts_io.warehouse import PartitionFile
@@ -48,6 +49,12 @@ def verify(home: Home, progress: Progress) -> Verification:
     broken += _broken_numbers(home, chained)
     entries = home.books.entries()
     broken += _broken_entries(entries, chained)
+    broken += _broken_balances(chained)
+    closed = {str(month) for month in home.books.closed_months()}
+    broken += [
+        f"documents of {month} are issued, and it is not closed: {RESTORE}"
+        for month in sorted({issued.document.month for issued in chained} - closed)
+    ]
     records = 0
     try:
         records = audit.verify(home.engine).records
@@ -133,10 +140,48 @@ def _broken_numbers(home: Home, chained: list[Chained]) -> Iterator[str]:
 def _broken_entries(entries: list[JournalLine], chained: list[Chained]) -> Iterator[str]:
     sums: dict[tuple[str, str], int] = defaultdict(int)
     documents = {issued.document.number for issued in chained}
+    posted: dict[str, list[JournalLine]] = defaultdict(list)
     for line in entries:
         sums[line.entry, line.currency] += line.debit_minor - line.credit_minor
+        posted[line.document].append(line)
     for (entry, currency), minor in sums.items():
         if minor:
             yield f"journal entry {entry} does not balance in {currency}: {RESTORE}"
-    for document in sorted({line.document for line in entries} - documents):
-        yield f"the journal has an entry for {document}, which is no document: {RESTORE}"
+    for number in sorted({line.document for line in entries} - documents):
+        yield f"the journal has an entry for {number}, which is no document: {RESTORE}"
+    for issued in chained:
+        document, lines = issued.document, posted[issued.document.number]
+        amounts = {line.debit_minor - line.credit_minor for line in lines}
+        if missing := _to_post(document) - amounts:
+            sides = " and ".join(
+                f"{minor_to_decimal(abs(minor), document.currency)} {document.currency} {'debit' if minor > 0 else 'credit'}"
+                for minor in sorted(missing, reverse=True)
+            )
+            yield f"the journal does not have what {document.number} posts, {sides}: {RESTORE}"
+        elif any(
+            (line.month, line.currency, line.posted_on) != (document.month, document.currency, document.issued_on)
+            for line in lines
+        ):
+            yield f"the journal entry of {document.number} has another month, currency or date than it: {RESTORE}"
+
+
+def _to_post(document: Invoice | Payout) -> set[int]:
+    """What a document posts to accounts of its own, in minor units, debit above zero; the rest balances it."""
+    if isinstance(document, Invoice):
+        return {document.total_minor, -document.tax_minor} - {0}
+    return {document.withholding_minor - document.earnings_minor, -document.withholding_minor} - {0}
+
+
+def _broken_balances(chained: list[Chained]) -> Iterator[str]:
+    carried: dict[str, int] = {}
+    for issued in chained:
+        document = issued.document
+        if isinstance(document, Payout):
+            before = carried.get(document.contract_id, 0)
+            if document.brought_forward_minor != before:
+                brought, left = (minor_to_decimal(m, document.currency) for m in (document.brought_forward_minor, before))
+                yield (
+                    f"{document.number} brings {brought} {document.currency} forward, the statement of {document.contract_id} "
+                    f"before it carries {left}: {RESTORE}"
+                )
+            carried[document.contract_id] = document.carried_forward_minor

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -23,7 +24,7 @@ from contracts_io.admission import claims_of
 from contracts_io.bulk import many_objects
 from contracts_io.calendar import format_instant
 from contracts_io.contract_stored import read_stored
-from contracts_io.errors import BooksError
+from contracts_io.errors import BooksError, UsageError
 from contracts_io.lifecycle import Action, State
 from contracts_io.store.base import metadata, reading
 from contracts_io.store.contract_tables import (
@@ -154,8 +155,13 @@ def verify(engine: sa.Engine, expect: str | None = None) -> Verified:
 
     Raises BooksError that names the first broken record: a gap in the sequence, a hash that does not fit, a version whose
     document or state is not what was recorded, a version, notice or approval without a record, columns that are not what
-    the document beside them says.
+    the document beside them says. UsageError where ``expect`` is no hash.
     """
+    if expect is not None:
+        expect = expect.strip().lower()
+        if re.fullmatch("[0-9a-f]{64}", expect) is None:
+            what = f"{expect!r} is no head of a trail: that has 64 hexadecimal digits"
+            raise UsageError(what, remedy="give the whole hash, as `adledger audit verify` and every close print it")
     with many_objects():
         return _verify(engine, expect)
 
@@ -163,7 +169,11 @@ def verify(engine: sa.Engine, expect: str | None = None) -> Verified:
 def _verify(engine: sa.Engine, expect: str | None) -> Verified:
     with reading(engine) as connection:
         records = _rows(connection, sa.select(audit_record).order_by(audit_record.c.sequence))
-        rows = _rows(connection, sa.select(contract_version).order_by("contract_id", "version"))
+        try:
+            rows = _rows(connection, sa.select(contract_version).order_by("contract_id", "version"))
+        except ValueError:  # of the column that holds JSON
+            what = "the warnings stored with a contract version cannot be read"
+            raise BooksError(what, where="audit trail", remedy=_RESTORE) from None
         notices = _rows(connection, sa.select(contract_notice).order_by("contract_id", "ends_on"))
         first_approvals = _rows(connection, sa.select(contract_decision).order_by("contract_id", "version"))
         claims: dict[tuple[str, int], set[tuple[str, str]]] = defaultdict(set)
@@ -189,6 +199,9 @@ def _verify(engine: sa.Engine, expect: str | None) -> Verified:
     for key, row in versions.items():
         _check_version(row, history.get(key, []))
         _check_beside_document(row, claims[key], history[key][0]["sequence"])
+    if orphans := sorted(claims.keys() - versions.keys()):
+        what = f"claims are stored for version {orphans[0][1]} of contract {orphans[0][0]}, which is not"
+        raise BooksError(what, where="audit trail", remedy=_RESTORE)
     _check_beside(records, notices, first_approvals)
     if expect is not None and expect not in {FIRST_PREVIOUS_HASH, *(record["record_hash"] for record in records)}:
         raise BooksError(
@@ -242,7 +255,7 @@ def _check_beside(
     records: Sequence[Mapping[str, Any]], notices: Sequence[Mapping[str, Any]], approvals: Sequence[Mapping[str, Any]]
 ) -> None:
     """Set the notices and the first approvals against their records."""
-    stored = {
+    stored: dict[tuple[Any, ...], str] = {
         **{
             (Action.NOTICE.value, row["contract_id"], row["recorded_at"], row["recorded_by"], notice_text(row)): "notice"
             for row in notices
@@ -254,15 +267,19 @@ def _check_beside(
                 row["approved_at"],
                 row["approved_by"],
                 FIRST_OF_TWO,
+                row["version"],
+                row["content_hash"],
             ): "first approval"
             for row in approvals
         },
     }
-    recorded = {
-        tuple(record[name] for name in ("action", "contract_id", "instant", "actor", "reason")): record["sequence"]
-        for record in records
-        if record["action"] == Action.NOTICE or _is_first_of_two(record)
-    }
+    of_both = ("action", "contract_id", "instant", "actor", "reason")
+    recorded: dict[tuple[Any, ...], int] = {}
+    for record in records:
+        if record["action"] == Action.NOTICE:
+            recorded[tuple(record[name] for name in of_both)] = record["sequence"]
+        elif _is_first_of_two(record):
+            recorded[tuple(record[name] for name in (*of_both, "version", "content_hash"))] = record["sequence"]
     for key, sequence in recorded.items():
         if key not in stored:
             raise _broken(sequence, f"the {key[0]} by {key[3]} for contract {key[1]} is no longer stored as recorded")

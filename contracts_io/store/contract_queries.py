@@ -92,9 +92,9 @@ def versions_of(connection: sa.Connection, documents: Documents, contract_id: st
     stored = versions_of_all(connection, documents, [contract_id])
     if contract_id in stored:
         return stored[contract_id]
-    ids = connection.scalars(sa.select(contract_version.c.contract_id).distinct()).all()
-    closest = difflib.get_close_matches(contract_id, ids, n=1, cutoff=0.4)
-    remedy = f"did you mean {closest[0]}?" if closest else "see `adledger contract list`, or import its document"
+    ids = {found.lower(): found for found in connection.scalars(sa.select(contract_version.c.contract_id).distinct())}
+    closest = difflib.get_close_matches(contract_id.lower(), ids, n=1, cutoff=0.4)
+    remedy = f"did you mean {ids[closest[0]]}?" if closest else "see `adledger contract list`, or import its document"
     raise ContractError(f"there is no contract {contract_id}", remedy=remedy)
 
 

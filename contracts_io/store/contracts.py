@@ -38,7 +38,7 @@ from contracts_io.store import audit, contract_changes, contract_queries, contra
 from contracts_io.store.base import reading, writing
 from contracts_io.store.contract_changes import Decision
 from contracts_io.store.contract_queries import Documents, Notice, Summary
-from contracts_io.store.contract_renewals import Renewals
+from contracts_io.store.contract_renewals import Renewal, Renewals
 
 
 class Imported(NamedTuple):
@@ -111,8 +111,10 @@ class ContractStore:
         )
         return [result or next(submitted) for result in results]
 
-    def check(self, documents: Sequence[tuple[str, Contract]], *, at: datetime) -> None:
-        """ImportRefusedError where an import of these (name, contract) at ``at`` would be refused; closed months do not count.
+    def check(self, documents: Sequence[tuple[str, Contract]], *, at: datetime, closed_through: date | None = None) -> None:
+        """ImportRefusedError where an import of these (name, contract) at ``at`` would be refused.
+
+        ``closed_through`` as of ``import_documents``; None: closed months do not count.
 
         A document that the books hold as its contract's latest version was taken before, and is not looked at again.
         """
@@ -120,7 +122,9 @@ class ContractStore:
             stored = self._with_rivals(connection, [contract for _, contract in documents])
         candidates = [_candidate(name, contract, stored) for name, contract in documents]
         held = [_same_content(stored.get(c.contract.contract_id, ()), c.content_hash) for c in candidates]
-        _raise_if_refused([c for c, known in zip(candidates, held, strict=True) if known is None], stored, at, None)
+        _raise_if_refused(
+            [c for c, known in zip(candidates, held, strict=True) if known is None], stored, at, closed_through
+        )
 
     def approve(
         self,
@@ -222,14 +226,24 @@ class ContractStore:
                 return Renewals([], [])
         with many_objects(), writing(self._engine) as connection:
             audit.lock(connection)
-            due = contract_queries.due_for_renewal(connection, day)
-            own = contract_queries.versions_of_all(connection, self._documents, due)
-            latest = [approved_of(versions)[-1].contract for versions in own.values()]
-            stored = self._with_rivals(connection, latest, own)
-            notices = contract_queries.notices_of(connection, due)
-            renewals, refused = contract_renewals.renewals(due, stored, notices, day, at, closed_through)
+            renewals, refused = self._renewals(connection, day, at, closed_through)
             contract_changes.record_renewals(connection, renewals, at)
         return Renewals([renewal.summary for renewal in renewals], refused)
+
+    def not_renewed(self, *, day: date, at: datetime, closed_through: date | None = None) -> list[ContractError]:
+        """Why contracts that are due on or before ``day`` would not be renewed by ``renew``; writes nothing."""
+        with many_objects(), reading(self._engine) as connection:
+            return self._renewals(connection, day, at, closed_through)[1]
+
+    def _renewals(
+        self, connection: sa.Connection, day: date, at: datetime, closed_through: date | None
+    ) -> tuple[list[Renewal], list[ContractError]]:
+        due = contract_queries.due_for_renewal(connection, day)
+        own = contract_queries.versions_of_all(connection, self._documents, due)
+        latest = [approved_of(versions)[-1].contract for versions in own.values()]
+        stored = self._with_rivals(connection, latest, own)
+        notices = contract_queries.notices_of(connection, due)
+        return contract_renewals.renewals(due, stored, notices, day, at, closed_through)
 
     def versions(self, contract_id: str) -> list[StoredVersion]:
         """All versions of a contract, ascending; ContractError naming the closest id where there is no such contract."""

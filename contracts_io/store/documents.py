@@ -31,7 +31,7 @@ from contracts_io.store.document_tables import (
     payout_line,
     prepared_close,
 )
-from contracts_io.store.issuing import Issuing, balances_before, last_issued_on, number_text, series_of
+from contracts_io.store.issuing import Issuing, carried_balances, last_issued_on, number_text, series_of
 
 _Record = TypeVar("_Record")
 
@@ -176,10 +176,10 @@ class Books:
         """The month's payout statements with their lines, by number."""
         return self._documents(month, payout, payout_line, Payout)
 
-    def balances(self, month: Month) -> dict[str, int]:
-        """What each partner contract carries into ``month``, in minor units, where it is not zero."""
+    def balances(self) -> dict[str, int]:
+        """What each partner contract carries into its next statement, in minor units, where it is not zero."""
         with reading(self._engine) as connection:
-            return balances_before(connection, month)
+            return carried_balances(connection)
 
     def journal(self, month: Month) -> list[JournalLine]:
         """The entries of the month's documents, by entry and line."""

@@ -68,8 +68,8 @@ class Issuing:
         return number_text(series, year, last or 0)
 
     def balances(self) -> dict[str, int]:
-        """What each partner contract carries into the month, in minor units, where it is not zero."""
-        return balances_before(self._connection, self._month)
+        """What each partner contract carries into its next statement, in minor units, where it is not zero."""
+        return carried_balances(self._connection)
 
     def add_invoice(self, document: Invoice, lines: Sequence[Line]) -> None:
         """Issue an invoice with its lines."""
@@ -158,15 +158,11 @@ def issued_later(month: Month, issued_on: date, latest: date) -> BooksError:
     )
 
 
-def balances_before(connection: sa.Connection, month: Month) -> dict[str, int]:
-    """The carried-forward amount of each partner contract's latest statement before ``month``."""
-    latest = (
-        sa.select(payout.c.contract_id, sa.func.max(payout.c.month).label("month"))
-        .where(payout.c.month < str(month))
-        .group_by(payout.c.contract_id)
-        .subquery()
-    )
-    query = sa.select(payout.c.contract_id, payout.c.carried_forward_minor).join(
-        latest, (payout.c.contract_id == latest.c.contract_id) & (payout.c.month == latest.c.month)
-    )
+def carried_balances(connection: sa.Connection) -> dict[str, int]:
+    """The carried-forward amount of each partner contract's last statement, in the order of issue.
+
+    A month in which something is found to issue only after a later one was closed is issued last: it takes the balance on.
+    """
+    last = sa.select(sa.func.max(payout.c.number)).group_by(payout.c.contract_id)
+    query = sa.select(payout.c.contract_id, payout.c.carried_forward_minor).where(payout.c.number.in_(last))
     return {contract_id: amount for contract_id, amount in connection.execute(query) if amount}

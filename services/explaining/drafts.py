@@ -27,7 +27,7 @@ def drafted(home: Home, number: str, month: Month | None) -> tuple[Invoice | Pay
     if month in closed:
         balances, pending = settled_balances(upkeep, [m for m in closed if m < month]), PENDING_SCHEMA.to_frame()
     else:
-        balances, pending = home.books.balances(month), pending_lines(home, upkeep, month)
+        balances, pending = home.books.balances(), pending_lines(home, upkeep, month)
     documents = compose(
         home.settings, upkeep, month, None, lambda _, contract_id: f"{DRAFT}{contract_id}", balances, pending
     )

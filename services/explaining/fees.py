@@ -13,7 +13,7 @@ from contracts_io.store.issued import adjusting_lines, issued_for
 from services.explaining.drafts import DRAFT
 from services.explaining.explained import Fee
 from services.explaining.figures import exact, factor, of_micros
-from services.explaining.media import span
+from services.explaining.media import span, steps_of
 from services.explaining.sources import Source, source_of
 
 _UNIT = ["side", "contract_id", "version", "term_id", "step", "credit", "position", "fee", "amount"]
@@ -56,7 +56,7 @@ def _written(source: Source, unit: dict[str, Any]) -> list[str]:
             credit,
             f"over the monthly cap of {term['monthly_cap']:,} in {Month.of(unit['billing_date'])}: not charged, not paid on",
         ]
-    steps = {row["step"]: row for row in terms.steps.filter(own).unique("step").to_dicts()}
+    steps = steps_of(terms, unit["term_id"], unit["version"])
     step, currency = steps[unit["step"]], term["currency"]
     place = f"unit {unit['position']:,} of {Month.of(unit['billing_date'])}"
     priced = f"{place}, priced at {span(steps, unit['step'])}" if len(steps) > 1 else place

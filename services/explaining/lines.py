@@ -15,7 +15,7 @@ from contracts_io.money import MICRO, NANOS_TYPE, RATE_TYPE, divide_half_up, min
 from contracts_io.store.document_tables import Line
 from services.explaining.explained import Sum
 from services.explaining.figures import billed, exact, factor, in_nanos, of_micros, rounded, rounding, total
-from services.explaining.media import Context, budget_cap, media, revenue_share, span, tier_fee
+from services.explaining.media import Context, budget_cap, media, revenue_share, span, steps_of, tier_fee
 
 _FEW = 20
 """So many different fees and credits are written out one by one."""
@@ -43,8 +43,7 @@ def action_units(context: Context, line: Line) -> pl.DataFrame:
 def action(context: Context, line: Line) -> Sum:
     """Conversions, each a fee times its credit, rounded to 9 places."""
     units = action_units(context, line)
-    own = context.terms.steps.filter(pl.col("term_id") == line.term_id, pl.col("version") == line.version)
-    steps = {row["step"]: row for row in own.unique("step").to_dicts()}
+    steps = steps_of(context.terms, line.term_id, line.version)
     assert line.step is not None
     sums = total(units["amount"])
     written = [f"{span(steps, line.step)}: {_fee(steps[line.step])}"] if len(steps) > 1 else [_fee(steps[line.step])]

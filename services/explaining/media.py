@@ -100,7 +100,7 @@ def _per_mille(
     assert line.rate is not None
     rate = Decimal(line.rate)
     prices = _prices(context, line, rows, judged)
-    steps = {row["step"]: row for row in _steps(context.terms, line)}
+    steps = steps_of(context.terms, line.term_id, line.version)
     written, problems, sums = [], [], Decimal(0)
     for step in rows["step"].unique().sort():
         units = int(rows.filter(pl.col("step") == step)["units"].sum())
@@ -150,15 +150,22 @@ def effective_rates(terms: TermFrames, number: int, steps: pl.Series, multiplier
     )
 
 
-def _steps(terms: TermFrames, line: Line) -> list[dict[str, Any]]:
-    own = terms.steps.filter(pl.col("term_id") == line.term_id, pl.col("version") == line.version)
-    return own.unique("step").sort("step").to_dicts()
+def steps_of(terms: TermFrames, term_id: str | None, version: int | None) -> dict[int, dict[str, Any]]:
+    """The rows of ``terms.steps`` of a term of one contract, by step, each with its ``tier_mode``."""
+    own = (pl.col("term_id") == term_id) & (pl.col("version") == version)
+    mode = terms.terms.filter(own)["tier_mode"][0]
+    return {row["step"]: row | {"tier_mode": mode} for row in terms.steps.filter(own).unique("step").sort("step").to_dicts()}
 
 
 def span(steps: dict[int, dict[str, Any]], step: int) -> str:
-    """A step by the units of the month that it prices: ``step 2 (units 1,001 to 5,000 of the month)``."""
+    """A step by the units that it prices: ``step 2 (units 1,001 to 5,000 of the month)``.
+
+    By volume it prices every unit: ``step 2 (all units of a month of 1,001 to 5,000)``.
+    """
     first = (steps[step - 1]["up_to"] if step > 1 else 0) + 1
     last = steps[step]["up_to"]
+    if steps[step]["tier_mode"] == "volume":
+        return f"step {step} (all units of a month of {first:,} {'and more' if last is None else f'to {last:,}'})"
     return f"step {step} (units {first:,} {'and on' if last is None else f'to {last:,}'} of the month)"
 
 
@@ -269,7 +276,7 @@ def _limits(context: Context, line: Line, rows: pl.DataFrame) -> list[str]:
 
 def tier_fee(context: Context, line: Line) -> Sum:
     """The flat fee of a step that prices at least one unit of the month."""
-    steps = {row["step"]: row for row in _steps(context.terms, line)}
+    steps = steps_of(context.terms, line.term_id, line.version)
     assert line.step is not None
     fee = of_micros(steps[line.step]["flat_fee_micros"])
     rows = accrued(context, line, "media", "action").filter(pl.col("step") == line.step)

@@ -6,6 +6,7 @@ statement adjusts what was paid for a closed month.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -21,6 +22,8 @@ from services.explaining.figures import billed
 from services.explaining.lines import line_sum
 from services.explaining.media import Context
 from services.explaining.sources import Source, source_now, sources_of_adjustments
+
+_NOTES = ("credit_note", "debit_note")
 
 
 class Part(NamedTuple):
@@ -78,8 +81,35 @@ def documents_before(source: Source, note: Invoice) -> tuple[list[tuple[Invoice,
         for document, lines in issued_for(source.home.engine, note.contract_id, source.month)
         if isinstance(document, Invoice)
     ]
+    issued = _as_issued(source, issued)
     place = [document.number for document, _ in issued].index(note.number)
     return issued[:place], place == len(issued) - 1
+
+
+def _as_issued(source: Source, issued: list[tuple[Invoice, list[Line]]]) -> list[tuple[Invoice, list[Line]]]:
+    """Documents of a contract and month, given by date and number, in the order in which they were issued.
+
+    Credit and debit notes of one day are in series of their own. Each adjustment of the month issued at most one of them, and
+    its tables say what the month came to then: so whether it was the next credit note or the next debit note.
+    """
+    notes = [(document, lines) for document, lines in issued if document.kind != "invoice"]
+    if len({document.kind for document, _ in notes}) < len(_NOTES):
+        return issued
+    waiting = {kind: deque(own for own in notes if own[0].kind == kind) for kind in _NOTES}
+    ordered = [own for own in issued if own[0].kind == "invoice"]
+    first = notes[0][0]
+    for adjusted in sources_of_adjustments(source.home, source.month):
+        drafted = adjusted.of_contract("draft_invoices", first.contract_id).select("net", "tax").rows()
+        came_to = tuple(
+            decimal_to_minor(amount, first.currency) for amount in (drafted[0] if drafted else (Decimal(0),) * 2)
+        )
+        so_far = tuple(sum(minors) for minors in zip((0, 0), *(_net_and_tax(own) for own, _ in ordered), strict=True))
+        if came_to == so_far:
+            continue
+        kind = "credit_note" if sum(came_to) < sum(so_far) else "debit_note"
+        if waiting[kind]:
+            ordered.append(waiting[kind].popleft())
+    return ordered if len(ordered) == len(issued) else issued
 
 
 def note_line(context: Context, note: Invoice, line: Line) -> Sum:
@@ -154,7 +184,8 @@ def _difference(
         written.append(f"when this was issued {month} entitled to {billed(then, currency)}; {since}")
     if now != then and is_stored:
         problems.append(f"{billed(now, currency)} - {billed(before, currency)} is not {billed(then - before, currency)}")
-    written.append(f"difference: {billed(then, currency)} - {billed(before, currency)} = {billed(then - before, currency)}")
+    issued = billed(before, currency) if before >= 0 else f"({billed(before, currency)})"
+    written.append(f"difference: {billed(then, currency)} - {issued} = {billed(then - before, currency)}")
     days: list[dict[str, Any]] = []
     for own in entitled if now == then else []:
         found = line_sum(context, own)

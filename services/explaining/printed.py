@@ -31,6 +31,9 @@ _NUMBERS = ("step", "units", "exact", "charged", "position", "value", "fee", "cr
 _TIES = "ties: every sum above comes to what is stored, to the last digit"
 _UNTIED = "DOES NOT TIE"
 
+MOST_DAYS = 10
+"""As many rows behind a line are listed where a whole document is explained; a line by itself lists all."""
+
 
 def as_data(found: Sequence[Explained]) -> list[dict[str, Any]]:
     """Each part with ``explains`` (document, conversion, impression or rows) and whether it ``ties``; amounts and instants as text."""
@@ -102,7 +105,12 @@ def _line(out: Console, line: LineExplained, document: DocumentExplained) -> Non
     if line.agreed is not None:
         _say(out, [f"version {line.agreed.version}, see above"] if line.agreed == document.agreed else _agreed(line.agreed))
     _say(out, line.arithmetic)
-    _rows(out, "days behind it", line.days)
+    if len(document.lines) > 1 and len(line.days) > MOST_DAYS:
+        dates = sorted({str(day["billing_date"]) for day in line.days})
+        count = f"{len(line.days):,} groups on {len(dates)} days, {dates[0]} to {dates[-1]}"
+        _say(out, [f"{count}: adledger explain {document.number} --line {line.line} lists them"])
+    else:
+        _rows(out, "days behind it", line.days)
     if line.events is not None:
         _rows(out, f"{len(line.events):,} events behind it", line.events)
     if line.problems:

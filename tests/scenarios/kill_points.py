@@ -163,7 +163,8 @@ class Sweep:
             ["strace", "-f", "-e", f"trace={CALLS}", *options, "-p", str(process.pid)], stderr=subprocess.PIPE, text=True
         )
         assert tracer.stderr is not None
-        assert "attached" in tracer.stderr.readline()
+        attached = tracer.stderr.readline()
+        assert "attached" in attached, attached
         process.communicate("go\n", timeout=SECONDS)
         tracer.communicate(timeout=SECONDS)
         return process.returncode

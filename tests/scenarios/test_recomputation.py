@@ -74,3 +74,18 @@ def test_a_view_two_days_old_counts_until_the_amendment_shortens_the_lookback(tm
     assert {name: status for name, status in world.statuses(home).items() if status != "attributed"} == {
         f"buy-{day.day}": "unattributed" for day in DAYS[14:]
     }
+
+
+@pytest.mark.parametrize(
+    "table", ["touches", "attribution_credits", "judged_impressions", "accruals", "draft_invoice_lines"]
+)
+def test_a_derived_file_that_is_gone_is_made_again_by_the_next_run(table: str, tmp_path: Path) -> None:
+    home = home_of_days(tmp_path / "home")
+    world.run(home, *DAYS[:3])
+    before = world.warehouse_files(home)
+    gone = [home.root / "warehouse" / path for path in before if path.startswith(f"{table}/")]
+    for path in gone:
+        path.unlink()
+    world.run(home, DAYS[0])
+    assert gone
+    assert world.warehouse_files(home) == before

@@ -6,10 +6,12 @@ moments are drawn from ``ADLEDGER_TEST_SEED``, 1 by default.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,14 +24,18 @@ from small_world import (
     TOOK,
     catalogue_rows,
     close,
+    deliver,
     exported,
     live_rows,
     make_home,
+    run,
+    small_world,
     warehouse_files,
 )
 
 from contracts_io.home import Home
 from contracts_io.store.issuing import Issuing
+from services import billing
 from services.orchestrator import INSTANCE_FOLDER, prepare_environment
 
 KILLS = int(os.environ.get("ADLEDGER_TEST_KILLS", "6"))
@@ -62,6 +68,17 @@ try:
 except BooksError as error:
     sys.exit(str(error))
 """
+_ADJUST = """
+import sys
+from datetime import date
+from pathlib import Path
+from contracts_io.calendar import Month
+from contracts_io.home import Home
+from services import billing
+import assets.definitions
+print("begun", flush=True)
+billing.adjust(Home.open(Path(sys.argv[1])), Month.parse(sys.argv[2]), date.fromisoformat(sys.argv[3]))
+"""
 
 
 def started(program: str, home: Home, *arguments: object) -> subprocess.Popen[str]:
@@ -85,6 +102,19 @@ def killed(process: subprocess.Popen[str], after: float) -> bool:
         process.kill()
         process.communicate()
     return process.returncode == -9
+
+
+def at_work(process: subprocess.Popen[str], home: Home) -> subprocess.Popen[str]:
+    """The process, once it holds the home's lock."""
+    with (home.root / "warehouse" / ".lock").open("w") as lock:
+        while process.poll() is None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return process
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            time.sleep(0.01)
+    raise AssertionError(process.communicate()[1])
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -130,9 +160,18 @@ def test_closes_killed_at_any_moment_issue_each_document_once_and_without_a_gap(
     assert "2026-10 was closed on 2026-11-20" in errors
 
 
+@pytest.fixture
+def on_each_database(database_url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if database_url:
+        monkeypatch.setenv("ADLEDGER_DATABASE_URL", database_url)
+
+
+@pytest.mark.usefixtures("on_each_database")
 def test_two_processes_at_once_double_nothing(closed: Home, tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
     both = [started(_RUN, home, *DAYS[:4]), started(_RUN, home, *DAYS[:2:-1])]
+    assert [ended(process) for process in both] == [(0, ""), (0, "")]
+    both = [started(_RUN, home, DAYS[2]), started(_RUN, home, DAYS[2])]
     assert [ended(process) for process in both] == [(0, ""), (0, "")]
     both = [started(_CLOSE, home, OCTOBER, ISSUED_ON), started(_CLOSE, home, OCTOBER, ISSUED_ON)]
     outcomes = sorted(ended(process) for process in both)
@@ -140,6 +179,31 @@ def test_two_processes_at_once_double_nothing(closed: Home, tmp_path: Path) -> N
     assert outcomes[1][0] == 1
     assert "2026-10 was closed on 2026-11-20" in outcomes[1][1]
     assert_same(home, closed, tmp_path)
+
+
+@pytest.mark.usefixtures("on_each_database")
+def test_a_close_during_a_backfill_and_an_adjustment_during_a_run_wait_and_find_all_of_it(
+    closed: Home, copy_of: Callable[[Home], Home], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = make_home(tmp_path / "home")
+    backfill = at_work(started(_RUN, home, *DAYS), home)
+    closing = started(_CLOSE, home, OCTOBER, ISSUED_ON)
+    assert (ended(backfill), ended(closing)) == ((0, ""), (0, ""))
+    assert_same(home, closed, tmp_path / "closed")
+    again = at_work(started(_RUN, _two_impressions_less(home), DAYS[1]), home)
+    adjusting = started(_ADJUST, home, OCTOBER, ISSUED_ON)
+    assert (ended(again), ended(adjusting)) == ((0, ""), (0, ""))
+    monkeypatch.delenv("ADLEDGER_DATABASE_URL", raising=False)
+    one_by_one = _two_impressions_less(copy_of(closed))
+    run(one_by_one, DAYS[1])
+    assert billing.adjust(one_by_one, OCTOBER, ISSUED_ON) == ["CN-2026-000001"]
+    theirs = exported(one_by_one, tmp_path / "one-by-one")
+    assert exported(home, tmp_path / "during") == theirs
+
+
+def _two_impressions_less(home: Home) -> Home:
+    deliver(home, "impressions", DAYS[1], small_world()["impressions", DAYS[1]][2:])
+    return home
 
 
 @pytest.mark.parametrize("call", [1, 2])

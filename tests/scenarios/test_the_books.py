@@ -36,6 +36,8 @@ from contracts_io.home import SETTINGS_FILE, Home
 from contracts_io.store.document_tables import invoice, journal_line
 from services import billing, comparison, verification
 from services.cli import cli
+from services.explaining.document import DocumentExplained
+from services.explaining.explain import explain
 from services.status import status
 
 Copy = Callable[[Home], Home]
@@ -56,9 +58,9 @@ def late_for_october(home: Home) -> None:
     run(home, NOV_3)
 
 
-def amend(home: Home, *, at: datetime = AT) -> None:
-    """From October on the brand costs 3 USD an impression in place of 2."""
-    text = ADVERTISER.replace('"2000.00"', '"3000.00"')
+def amend(home: Home, *, at: datetime = AT, pricing: str = 'model: cpm, rate: "3000.00"') -> None:
+    """From October on the brand costs 3 USD an impression in place of 2, or what else ``pricing`` says."""
+    text = ADVERTISER.replace('model: cpm, rate: "2000.00"', pricing)
     (kept,) = home.contracts.import_documents(
         [("amended.yaml", parse_document(text, name="amended.yaml"))],
         by="alice",
@@ -203,6 +205,51 @@ def test_status_says_what_a_closed_month_needs_and_the_next_step(closed: Home, c
     assert october.pending
     assert (october.pending.notes, october.pending.partner_lines) == (0, 1)  # the partner's go on its next statement
     assert not any("adledger adjust" in step for step in status(home, ISSUED_ON).next_steps)
+
+
+def test_notes_of_one_day_are_explained_in_the_order_in_which_they_were_issued(closed: Home, copy_of: Copy) -> None:
+    """Three late impressions are charged, then two of them are taken back: 44.00 + 6.00 - 4.00 = 46.00."""
+    home = copy_of(closed)
+    late_for_october(home)
+    assert billing.adjust(home, OCTOBER, ISSUED_ON) == ["DN-2026-000001"]
+    deliver(home, "impressions", NOV_3, LATE_ON[:1])
+    run(home, NOV_3)
+    assert billing.adjust(home, OCTOBER, ISSUED_ON) == ["CN-2026-000001"]
+    told = [explain(home, number)[0] for number in ("DN-2026-000001", "CN-2026-000001")]
+    first, second = (found.lines[0].arithmetic for found in told if isinstance(found, DocumentExplained))
+    assert first[:3] == [
+        "issued before by INV-2026-000001: 22 for 44.00 USD",
+        "2026-10 entitles to 25 for 50.00 USD",
+        "difference: 50.00 USD - 44.00 USD = 6.00 USD",
+    ]
+    assert second[:4] == [
+        "issued before by INV-2026-000001: 22 for 44.00 USD",
+        "issued before by DN-2026-000001: 3 for 6.00 USD",
+        "2026-10 entitles to 23 for 46.00 USD",
+        "difference: 46.00 USD - 50.00 USD = -4.00 USD",
+    ]
+
+
+def test_a_month_is_not_adjusted_without_a_rate_that_it_needs(undisturbed: Home, copy_of: Copy) -> None:
+    """The brand is amended to cleared prices, which are in euros: without their rate all of it would be credited."""
+    home = copy_of(undisturbed)
+    (home.root / SETTINGS_FILE).write_text('cost_currency = "EUR"\n', encoding="utf-8")
+    home = Home.open(home.root)
+    priced = [row | {"cost": "0.50"} for row in small_world()["impressions", DAYS[1]]]
+    deliver(home, "impressions", DAYS[1], priced)
+    run(home, DAYS[1])
+    close(home)
+    amend(home, pricing="model: dcpm")
+    needed = "no exchange rate EUR/USD for 2026-10-29, needed by acme-1"
+    with pytest.raises(BooksError, match=needed):
+        billing.adjust(home, OCTOBER, ISSUED_ON)
+    assert len(home.books.invoices(OCTOBER)) == 1
+    assert any(reason.startswith(needed) for reason in billing.dry_close(home, NOVEMBER, date(2026, 12, 20)).against)
+    (home.landing / "fx_rates").mkdir()
+    rates = "".join(f"{day},EUR,USD,1.10\n" for day in DAYS)
+    (home.landing / "fx_rates" / "rates.csv").write_text(f"date,base,quote,rate\n{rates}", encoding="utf-8")
+    run(home, DAYS[1])
+    assert billing.adjust(home, OCTOBER, ISSUED_ON) == ["CN-2026-000001"]
 
 
 def test_a_re_delivered_day_is_named_in_the_note(closed: Home, copy_of: Copy) -> None:
@@ -367,6 +414,22 @@ def test_a_pinned_file_that_is_no_longer_live_is_verified_too(closed: Home, copy
         (
             journal_line.update().values(debit_minor=journal_line.c.debit_minor + 1).where(journal_line.c.line == 1),
             "journal entry J-INV-2026-000001 does not balance in USD",
+        ),
+        (
+            sa.text("DELETE FROM journal_line WHERE document LIKE 'PAY%'"),
+            "the journal does not have what PAY-2026-000001 posts",
+        ),
+        (
+            journal_line.update().values(
+                debit_minor=2 * journal_line.c.debit_minor, credit_minor=2 * journal_line.c.credit_minor
+            ),
+            "the journal does not have what INV-2026-000001 posts, 72.34 USD debit",
+        ),
+        (journal_line.update().values(month="2026-11"), "INV-2026-000001 has another month, currency or date than it"),
+        (sa.text("DELETE FROM month_close"), "documents of 2026-10 are issued, and it is not closed"),
+        (
+            sa.text("UPDATE payout SET brought_forward_minor = 100"),
+            "PAY-2026-000001 brings 1.00 USD forward, the statement of pub-1 before it carries 0.00",
         ),
         (sa.text("UPDATE audit_record SET actor = 'eve' WHERE sequence = 1"), "audit trail: "),
     ],

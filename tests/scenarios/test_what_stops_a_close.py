@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from small_world import FIRST, ISSUED_ON, LAST, OCTOBER, close, deliver, impression, run
+from small_world import ADVERTISER, FIRST, ISSUED_ON, LAST, OCTOBER, agree, close, deliver, impression, run
 
 from assets.closing import close as issue
 from assets.intake import ingest
@@ -91,6 +91,31 @@ def test_a_month_is_not_closed_before_it_is_over_nor_one_that_nobody_works_on(un
     with pytest.raises((BooksError, UsageError), match=r"2005-01|outside the days and months"):
         billing.close(home, Month(2005, 1), ISSUED_ON)
     assert nothing_was_issued(home)
+
+
+@pytest.mark.parametrize("month", [Month(2020, 1), Month(2027, 1)])
+def test_a_month_that_nothing_was_delivered_for_is_refused_and_not_kept_up_from_then_on(
+    undisturbed: Home, copy_of: Copy, month: Month
+) -> None:
+    home = copy_of(undisturbed)
+    before = Upkeep(home).months()
+    for act in (billing.close, billing.dry_close):
+        with pytest.raises(BooksError, match=f"nothing was delivered for {month}: delivery days go from {FIRST} to {LAST}"):
+            act(home, month, date(2027, 2, 1))
+    assert Upkeep(home).months() == before
+
+
+def test_a_month_before_the_first_delivery_is_closed_with_what_came_late_for_it(tmp_path: Path) -> None:
+    """Deliveries begin on 3 November, with an impression of 31 October: no day is missing, though none of October's is in."""
+    home = Home.create(tmp_path / "home")
+    agree(home, ADVERTISER)
+    nov_3 = date(2026, 11, 3)
+    deliver(home, "impressions", nov_3, [impression("late", "2026-10-31T12:00:00Z")])
+    deliver(home, "conversions", nov_3, [])
+    run(home, nov_3)
+    close(home)
+    ((invoice, _),) = home.books.invoices(OCTOBER)
+    assert invoice.net_minor == 200
 
 
 def test_who_is_not_on_the_list_may_not_close(undisturbed: Home, copy_of: Copy) -> None:

@@ -16,6 +16,7 @@ from contracts_io.calendar import (
     local_date,
     months_between,
     parse_day,
+    parse_instant,
     start_of,
 )
 from contracts_io.errors import UsageError
@@ -158,3 +159,9 @@ def test_an_instant_is_written_in_utc_to_the_microsecond() -> None:
 @pytest.mark.parametrize(("name", "known"), [("Europe/Berlin", True), ("UTC", True), ("Mars/Olympus", False), ("", False)])
 def test_a_zone_is_one_of_the_iana_list(name: str, known: bool) -> None:
     assert is_zone(name) is known
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "yesterday", ""])
+def test_an_instant_that_no_clock_can_show_in_utc_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError, match="is not an instant"):
+        parse_instant(text)

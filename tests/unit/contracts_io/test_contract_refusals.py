@@ -406,3 +406,16 @@ def test_an_expression_is_refused_with_the_piece_and_its_place_beside_all_other_
         "event, order_value, country, category, coupon, new_customer, order_id; "
         "for example \"order_value >= 50 AND country = 'US'\""
     )
+
+
+@pytest.mark.parametrize("number", [-5, 10**9, 0.1234567])
+def test_a_number_that_would_be_refused_in_quotes_too_is_not_told_to_be_quoted(number: float) -> None:
+    (found,) = problems(ADVERTISER, ("minimum_monthly", number))
+    assert "write" not in found.expected
+    assert found.example == '"5000.00"'
+
+
+@pytest.mark.parametrize("term", [None, 1, "x", []])
+def test_what_stands_in_the_place_of_a_term_is_told_that_it_is_one_of_a_list(term: object) -> None:
+    (found,) = problems(ADVERTISER, ("terms", [term]))
+    assert (found.path, found.expected) == ("terms[0]", "an element of a list of terms, not empty")

@@ -97,10 +97,23 @@ def test_the_submitter_may_withdraw_by_rejecting() -> None:
     assert step(State.SUBMITTED, Action.REJECT, by="ana") is State.REJECTED
 
 
-@pytest.mark.parametrize("text", ["", "  ", "a" * 101, "an\na", "ana\x00", "an\u200ba", "an\u202ea"])
+@pytest.mark.parametrize(
+    "text", ["", "  ", "a" * 101, "an\na", "ana\x00", "an\u200ba", "an\u202ea", "a\u034fna", "ana\ufe0f", "\u3164ana"]
+)
 def test_a_person_without_a_plain_name_is_refused(text: str) -> None:
     with pytest.raises(ContractError, match="name of the person"):
         person(text)
+
+
+@pytest.mark.parametrize("text", ["\u0430na", "an\u03b1"])
+def test_a_name_in_letters_of_two_alphabets_that_look_alike_is_refused(text: str) -> None:
+    with pytest.raises(ContractError, match="look like others"):
+        person(text)
+
+
+@pytest.mark.parametrize("text", ["Алиса", "Ελένη", "李雷", "josé", "ana-2", "O'Brien", "🙂"])
+def test_a_name_may_be_written_in_any_one_alphabet(text: str) -> None:
+    assert person(text) == text
 
 
 def test_a_name_is_recorded_without_outer_blanks() -> None:

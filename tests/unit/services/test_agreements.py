@@ -101,7 +101,7 @@ def test_a_diff_is_by_default_that_of_the_latest_version(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     agreements.import_files(home, [contract(tmp_path / "one.json", "li-1")], by="casey", at=AT, retroactive=False)
-    with pytest.raises(ContractError, match="there is only one version"):
+    with pytest.raises(ContractError, match="version 1 is the first"):
         agreements_shown.show_diff(home, "one", None, None, json_output=False)
     agreements.approve(home, "one", None, by="robin", at=AT)
     shorter = contract(tmp_path / "one.json", "li-1", ends_on="2026-12-31", effective_from="2026-11-01")
@@ -179,7 +179,7 @@ def test_the_list_says_when_a_contract_renews_and_until_when_notice_can_be_given
     agreed(home, contract(tmp_path / "one.json", "li-1", ends_on="2027-09-30", renewal=AUTO))
     assert listed(home, date(2027, 7, 20)) == "renews in 12 days unless notice is given by 2027-07-31"
     assert listed(home, date(2027, 7, 31)) == "renews in 1 day unless notice is given by 2027-07-31"
-    assert listed(home, date(2027, 8, 1)) == "renews with the next run"
+    assert listed(home, date(2027, 8, 1)) == "renewal is due: the next run makes it, or says why not"
     home.contracts.renew(day=date(2027, 8, 1), at=AT)
     assert listed(home, date(2027, 8, 1)) == "renews in 366 days unless notice is given by 2028-07-31"
 
@@ -285,3 +285,71 @@ def test_a_termination_is_an_amendment_of_the_end_that_waits_for_approval(home: 
         (1, date(2026, 10, 1), date(2026, 11, 29)),
         (2, date(2026, 11, 30), date(2026, 11, 30)),
     ]
+
+
+def test_a_termination_at_the_old_end_bills_no_day_at_the_prices_of_the_renewal(home: Home, tmp_path: Path) -> None:
+    raised = {"mode": "auto", "months": 12, "notice_days": 60, "uplift": "0.03"}
+    agreed(home, contract(tmp_path / "one.json", "li-1", ends_on="2027-09-30", minimum_monthly="100", renewal=raised))
+    home.contracts.renew(day=date(2027, 8, 1), at=AT)
+    agreements.terminate(home, "one", date(2027, 9, 30), by="casey", at=AT, retroactive=False)
+    agreements.approve(home, "one", None, by="robin", at=AT)
+    last = in_force(home.contracts.approved()["one"])[-1]
+    assert (last.version, last.first, last.last) == (3, date(2027, 9, 30), date(2027, 9, 30))
+    assert last.contract.terms == agreements.version_of(home, "one", 1).contract.terms
+    assert last.contract.minimum_monthly == 100_000_000
+
+
+def test_a_termination_before_any_term_begins_is_refused(home: Home, tmp_path: Path) -> None:
+    later = {"term_id": "later", "line_items": ["li-9"], "starts_on": "2027-01-01", "pricing": {"model": "cpm", "rate": "5"}}
+    agreed(home, contract(tmp_path / "one.json", "li-1", terms=[later]))
+    with pytest.raises(ContractError, match="no term of it begins by then"):
+        agreements.terminate(home, "one", date(2026, 11, 30), by="casey", at=AT, retroactive=False)
+
+
+def test_an_empty_content_approves_nothing(home: Home, tmp_path: Path) -> None:
+    agreements.import_files(home, [contract(tmp_path / "one.json", "li-1")], by="casey", at=AT, retroactive=False)
+    with pytest.raises(ContractError, match="names no content"):
+        agreements.approve(home, "one", None, by="robin", at=AT, content="")
+
+
+def test_a_diff_passes_over_a_rejected_version(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    agreed(home, contract(tmp_path / "one.json", "li-1"))
+    agreements.import_files(
+        home,
+        [contract(tmp_path / "one.json", "li-1", currency="USD", ends_on="2026-12-31")],
+        by="casey",
+        at=AT,
+        retroactive=False,
+    )
+    agreements.reject(home, "one", None, by="robin", at=AT, reason="no")
+    agreements.import_files(
+        home, [contract(tmp_path / "one.json", "li-1", ends_on="2027-12-31")], by="casey", at=AT, retroactive=False
+    )
+    agreements_shown.show_diff(home, "one", None, None, json_output=False)
+    assert "version 1 to 3, 1 change\n" in capsys.readouterr().out
+
+
+def test_names_and_reasons_with_brackets_are_shown_as_they_are(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    party = {"id": "acme", "name": "Acme [/x] [bold]:smile:", "country": "US"}
+    agreements.import_files(
+        home, [contract(tmp_path / "one.json", "li-1", party=party)], by="casey [/y]", at=AT, retroactive=False
+    )
+    agreements.reject(home, "one", None, by="robin", at=AT, reason="[/z] no")
+    agreements_shown.show_list(home, AT.date(), json_output=False)
+    agreements_shown.show_contract(home, "one", None, json_output=False)
+    agreements_shown.show_history(home, "one", json_output=False)
+    out = capsys.readouterr().out
+    assert "Acme [/x] [bold]:smile: (acme)" in out
+    assert out.count("casey [/y]") == 2
+    assert out.count("[/z] no") == 2
+
+
+def test_what_the_books_have_against_one_file_is_told_with_what_is_wrong_in_another(home: Home, tmp_path: Path) -> None:
+    agreed(home, contract(tmp_path / "held.json", "li-1"))
+    files = [contract(tmp_path / "rival.json", "li-1"), contract(tmp_path / "bad.json", "li-2", currency="dollars")]
+    with pytest.raises(ContractError) as refused:
+        agreements.import_files(home, files, by="casey", at=AT, retroactive=False)
+    assert "currency: found" in str(refused.value)
+    assert "a line item that no other contract claims" in str(refused.value)

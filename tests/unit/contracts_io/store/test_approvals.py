@@ -44,9 +44,9 @@ def test_an_approval_is_bound_to_the_content_that_was_seen(store: ContractStore,
     [
         (content_hash(contract("acme-2")), f"its content is {content_hash(contract())}, not {content_hash(contract('acme-2'))}"),
         ("0" * 12, f"its content is {content_hash(contract())[:12]}, not 000000000000"),
-        (content_hash(contract())[:11], "12 hexadecimal digits or more"),
-        (content_hash(contract()).upper(), "12 hexadecimal digits or more"),
-        ("", "12 hexadecimal digits or more"),
+        (content_hash(contract())[:11], "12 to 64 hexadecimal digits"),
+        (content_hash(contract()).upper(), "12 to 64 hexadecimal digits"),
+        ("", "12 to 64 hexadecimal digits"),
     ],
     ids=["another", "other digits", "too few digits", "capitals", "nothing"],
 )  # fmt: skip

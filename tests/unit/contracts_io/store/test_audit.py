@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from books_rows import without_triggers
 
 from contracts_io.contract import Contract, content_hash, parse_document
-from contracts_io.errors import BooksError
+from contracts_io.errors import BooksError, UsageError
 from contracts_io.store import audit
 from contracts_io.store.base import metadata, reading, writing
 from contracts_io.store.contracts import ContractStore
@@ -159,6 +159,16 @@ def test_records_run_without_gaps_over_transactions_and_what_is_rolled_back_leav
             "audit trail",
             "a first approval of contract stream-3 has no audit record",
         ),
+        (
+            "INSERT INTO contract_claim VALUES ('line_item', 'li-9', 'stream-9', 2)",
+            "audit trail",
+            "claims are stored for version 2 of contract stream-9, which is not",
+        ),
+        (
+            "UPDATE contract_version SET warnings = 'none' WHERE contract_id = 'stream-1'",
+            "audit trail",
+            "the warnings stored with a contract version cannot be read",
+        ),
     ],
 )
 def test_whatever_is_changed_past_adledger_is_named(filled: sa.Engine, change: str, where: str, what: str) -> None:
@@ -179,3 +189,14 @@ def test_a_document_that_was_changed_past_adledger_is_not_priced_by(filled: sa.E
         connection.exec_driver_sql(f"UPDATE contract_version SET document = {document} WHERE contract_id = 'stream-1'")
     with pytest.raises(BooksError, match="contract stream-1 version 1: the stored document cannot be read any more"):
         ContractStore(filled).approved()
+
+
+@pytest.mark.parametrize("expect", ["", "nope", "0" * 12, "0" * 65])
+def test_what_is_no_head_is_not_taken_for_one_that_is_missing(filled: sa.Engine, expect: str) -> None:
+    with pytest.raises(UsageError, match="64 hexadecimal digits"):
+        audit.verify(filled, expect=expect)
+
+
+def test_a_head_may_be_given_in_capitals_and_with_blanks(filled: sa.Engine) -> None:
+    head = audit.head(filled)
+    assert audit.verify(filled, expect=f" {head.upper()}\n").head == head

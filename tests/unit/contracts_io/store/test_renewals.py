@@ -190,3 +190,13 @@ def test_a_contract_that_nobody_approved_is_not_renewed(store: ContractStore) ->
 def test_no_person_acts_under_the_name_that_renews(store: ContractStore, name: str) -> None:
     with pytest.raises(ContractError, match="is what renews contracts, not a person"):
         store.import_documents([("a.json", auto())], by=name, at=AT)
+
+
+def test_why_a_contract_is_not_renewed_can_be_asked_again_and_changes_nothing(store: ContractStore) -> None:
+    agree(store, auto(), auto("acme-2", terms=cpm("li-9", rate="999999999")))
+    assert [made.contract_id for made in store.renew(day=DUE, at=NIGHT).made] == ["acme-1"]
+    for _ in range(2):
+        (refused,) = store.not_renewed(day=DUE, at=NIGHT)
+        assert refused.where == "the renewal of contract acme-2 after 2027-09-30"
+    assert store.not_renewed(day=DUE - timedelta(days=1), at=NIGHT) == []
+    assert [len(store.versions(contract_id)) for contract_id in ("acme-1", "acme-2")] == [2, 1]
