@@ -7,8 +7,15 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from services.cli import cli
 
 COMMAND = [sys.executable, "-m", "services.cli"]
 SECONDS = 300
@@ -41,6 +48,26 @@ def adledger(
     assert done.returncode == expect, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
     return done
+
+
+@contextmanager
+def without_history() -> Iterator[None]:
+    """Have the orchestrator of this process remember its runs in memory only: writing them costs more than a small day."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dg.DagsterInstance, "get", dg.DagsterInstance.ephemeral)
+        yield
+
+
+def typed(home: Path, *words: object, database_url: str | None = None, owner_url: str | None = None) -> None:
+    """The same in this process, which saves starting one; the command must succeed."""
+    environment: dict[str, str | None] = {
+        "ADLEDGER_DATABASE_URL": database_url,
+        "ADLEDGER_OWNER_DATABASE_URL": owner_url,
+        "ADLEDGER_HOME": None,
+    }
+    with without_history():
+        done = CliRunner(env=environment).invoke(cli, [*(str(word) for word in words), "--home", str(home)])
+    assert done.exit_code == 0, f"{words}: exit {done.exit_code}\n{done.output}\n{done.exception!r}"
 
 
 def table(folder: Path, name: str) -> list[dict[str, str]]:

@@ -1,6 +1,6 @@
 """A command that dies at any system call by which it changes a disk leaves nothing that the same command does not put right.
 
-``ADLEDGER_TEST_KILLS`` is the number of kill points over this module, 6 by default, drawn by ``ADLEDGER_TEST_SEED``, 1 by
+``ADLEDGER_TEST_KILLS`` is the number of kill points over this module, 3 by default, drawn by ``ADLEDGER_TEST_SEED``, 1 by
 default; ``benchmarks/crash_sweep.py`` tries every one.
 """
 
@@ -15,7 +15,7 @@ from kill_points import COMMANDS, Interrupted, Sweep, have_strace
 
 from contracts_io.home import Home
 
-KILLS = int(os.environ.get("ADLEDGER_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("ADLEDGER_TEST_KILLS", "3"))
 SEED = int(os.environ.get("ADLEDGER_TEST_SEED", "1"))
 
 

@@ -172,6 +172,8 @@ def test_records_run_without_gaps_over_transactions_and_what_is_rolled_back_leav
     ],
 )
 def test_whatever_is_changed_past_adledger_is_named(filled: sa.Engine, change: str, where: str, what: str) -> None:
+    if filled.dialect.name == "postgresql" and "warnings" in change:
+        pytest.skip("PostgreSQL takes no text that is not JSON for a JSON column")
     without_triggers(filled)
     with writing(filled) as connection:
         connection.exec_driver_sql(change)
