@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from assets.causes import Look, causes, look_back, look_of
-from assets.composing import PENDING_SCHEMA, entry_of, invoice_of, line_of
+from assets.composing import PENDING_SCHEMA, Documents, compose, entry_of, invoice_of, line_of, settled_balances
 from assets.upkeep import Upkeep
 from contracts_io.calendar import Month, format_instant
 from contracts_io.errors import BooksError
 from contracts_io.frames import TABLES
 from contracts_io.home import Home
 from contracts_io.money import minor_to_decimal
-from contracts_io.store.document_tables import Invoice, Line
+from contracts_io.store.document_tables import DRAFT, Invoice, Line
 from contracts_io.store.documents import still_open
 from pipelines.adjustments import PAYOUT_LINE_KEY, Adjustments, invoice_adjustments, line_changes
 from pipelines.journal import invoice_postings
@@ -83,6 +83,19 @@ def pending_payout_changes(home: Home, upkeep: Upkeep, month: Month) -> pl.DataF
     # A line that adjusts has lost its kind: what it adjusts has the same term, version, step, rate and contract charged.
     key = [name for name in PAYOUT_LINE_KEY if name != "kind"]
     return line_changes(entitled, issued_payout_lines(home, upkeep, month), key)
+
+
+def drafted(home: Home, upkeep: Upkeep, month: Month) -> Documents:
+    """The month's documents as ``upkeep`` knows them, numbered ``DRAFT-<contract_id>``, without dates.
+
+    Of a closed month they are the whole entitlement, as if every month were issued from what is known now.
+    """
+    closed = home.books.closed_months()
+    if month in closed:
+        balances, lines = settled_balances(upkeep, [m for m in closed if m < month]), PENDING_SCHEMA.to_frame()
+    else:
+        balances, lines = home.books.balances(), pending_lines(home, upkeep, month)
+    return compose(home.settings, upkeep, month, None, lambda _, contract_id: f"{DRAFT}{contract_id}", balances, lines)
 
 
 def missing_rates(upkeep: Upkeep, month: Month) -> list[str]:

@@ -5,9 +5,9 @@ What does not belong here: what counts as a cause, and of which line (``pipeline
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
@@ -17,7 +17,7 @@ from contracts_io.calendar import ONE_DAY, Month, format_instant, parse_instant
 from contracts_io.home import Home
 from contracts_io.lifecycle import ApprovedVersion
 from contracts_io.store.base import reading
-from contracts_io.store.catalogue import Catalogue, current_snapshot
+from contracts_io.store.catalogue import current_snapshot
 from contracts_io.warehouse import Warehouse
 from pipelines.causes import (
     EVIDENCE,
@@ -48,8 +48,7 @@ class Look:
 
 def look_back(home: Home, snapshot: int, known_at: str) -> Look:
     """What issued documents went by that pinned ``snapshot`` and ``known_at``."""
-    warehouse = Warehouse(home.warehouse.root, Catalogue(home.engine, snapshot))
-    return Look(warehouse, home.contracts.approved(parse_instant(known_at)))
+    return Look(home.warehouse_as_of(snapshot), home.contracts.approved(parse_instant(known_at)))
 
 
 def look_of(upkeep: Upkeep) -> Look:
@@ -57,10 +56,15 @@ def look_of(upkeep: Upkeep) -> Look:
     return Look(upkeep.warehouse, upkeep.known.approved)
 
 
+def latest_known(warehouse: Warehouse, months: Collection[str] | None = None) -> datetime | None:
+    """The latest approval that the drafts of ``months`` (None: of all) went by; None where there is no draft."""
+    heads = [warehouse.read(table, months).select(pl.col("known_at").max()).collect().item() for table in _HEADS]
+    return max((instant for instant in heads if instant is not None), default=None)
+
+
 def drafted_by(home: Home) -> Look:
     """What the drafts as they stand went by; readable until replaced files are swept, whatever is published meanwhile."""
-    heads = [home.warehouse.read(table).select(pl.col("known_at").max()).collect().item() for table in _HEADS]
-    known_at = max((instant for instant in heads if instant is not None), default=NOTHING_KNOWN)
+    known_at = latest_known(home.warehouse) or NOTHING_KNOWN
     with reading(home.engine) as connection:
         snapshot = current_snapshot(connection)
     return look_back(home, snapshot, format_instant(known_at))

@@ -125,7 +125,8 @@ JOURNAL_BALANCES = Rule("journal_balances", "journal", "every entry balances in 
 
 _TIED = ["contract_id", "term_id", "version", "kind"]
 _ACCRUED_KINDS = ["media", "action", "revenue_share"]
-_TRAILING = timedelta(days=14)
+TRAILING = timedelta(days=14)
+"""How far back a day's volume is compared."""
 
 
 def require(findings: Sequence[Finding], where: str) -> None:
@@ -182,7 +183,7 @@ def quarantine_within_limit(feed_counts: pl.DataFrame, limit: Decimal) -> Findin
 def volume_as_usual(feed_counts: pl.DataFrame, day: date) -> Finding:
     """``feed_counts`` of ``day`` and of those of the 14 days before that were run; passes where none was."""
     impressions = feed_counts.filter(pl.col("feed") == "impressions")
-    days_before = pl.col("delivery_day").is_between(day - _TRAILING, day, closed="left")
+    days_before = pl.col("delivery_day").is_between(day - TRAILING, day, closed="left")
     before = impressions.filter(days_before)["accepted"]
     accepted = int(impressions.filter(pl.col("delivery_day") == day)["accepted"].sum())
     total = int(before.sum())

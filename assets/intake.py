@@ -18,6 +18,7 @@ from assets.describe import counts, rows, spec
 from assets.partitions import daily
 from assets.resources import HomeResource, known_at
 from assets.upkeep import EARLY_DAYS, Touched
+from contracts_io.calendar import days_between
 from contracts_io.feeds.columns import FEEDS, accepted_schema
 from contracts_io.feeds.formats import read_delivery
 from contracts_io.feeds.landing import Delivery, check_manifest_rows, find_delivery
@@ -305,7 +306,12 @@ def intake(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
         yield checks.no_conflicting_duplicates(read).result
         yield checks.little_quarantined(read).result
         yield checks.quarantine_within_limit(read, here.settings.quarantine_limit).result
-        yield checks.volume_as_usual(here.warehouse.read("feed_counts").collect(), date.fromisoformat(day)).result
+        yield checks.volume_as_usual(_trailing_counts(here, date.fromisoformat(day)), date.fromisoformat(day)).result
+
+
+def _trailing_counts(home: Home, day: date) -> pl.DataFrame:
+    days = [str(d) for d in days_between(day - checks.TRAILING, day)]
+    return home.warehouse.read("feed_counts", days).collect()
 
 
 def _renew(context: dg.AssetExecutionContext, home: Home, day: date) -> None:

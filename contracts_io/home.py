@@ -119,6 +119,10 @@ class Home:
         """The tables of the pipeline."""
         return Warehouse(self.root / "warehouse", Catalogue(self.engine))
 
+    def warehouse_as_of(self, snapshot: int) -> Warehouse:
+        """The tables as a snapshot had them, to be read only; whole where the books pin it."""
+        return Warehouse(self.warehouse.root, Catalogue(self.engine, snapshot))
+
     @cached_property
     def contracts(self) -> ContractStore:
         """The contracts and their audit trail."""

@@ -297,15 +297,9 @@ def issued_documents(home: Home, month: Month) -> dict[str, pl.DataFrame]:
 
 def draft_documents(home: Home, month: Month, upkeep: Upkeep) -> dict[str, pl.DataFrame]:
     """The month's documents as ``upkeep`` knows them, numbered ``DRAFT-<contract_id>``, without dates."""
-    from assets.adjusting import pending_lines  # noqa: PLC0415 - loads Dagster
-    from assets.composing import PENDING_SCHEMA, compose, settled_balances  # noqa: PLC0415
+    from assets.adjusting import drafted  # noqa: PLC0415 - loads Dagster
 
-    closed = home.books.closed_months()
-    if month in closed:  # the whole entitlement, as if every month were issued from what is known now
-        balances, pending = settled_balances(upkeep, [m for m in closed if m < month]), PENDING_SCHEMA.to_frame()
-    else:
-        balances, pending = home.books.balances(), pending_lines(home, upkeep, month)
-    documents = compose(home.settings, upkeep, month, None, lambda _, contract_id: f"DRAFT-{contract_id}", balances, pending)
+    documents = drafted(home, upkeep, month)
     return document_frames(documents.invoices, documents.payouts, [line for entry in documents.entries for line in entry])
 
 

@@ -23,7 +23,7 @@ from contracts_io.overlay import overlaid
 from contracts_io.warehouse import Warehouse
 
 _KEY = ["side", "contract_id", "invoiced_kind", "term_id", "version", "step", "rate", "advertiser_contract_id"]
-_SIDES = ("invoice", "payout")
+SIDES = ("invoice", "payout")
 CHANGES = [
     *("side", "contract_id", "kind", "term_id", "version", "advertiser_contract_id", "description", "currency"),
     *("old_quantity", "new_quantity", "old", "new", "difference", "cause"),
@@ -102,11 +102,13 @@ def as_stored(home: Home, month: Month) -> Computed:
 
 def as_drafted(warehouse: Warehouse, month: Month, look: Look) -> Computed:
     """The drafts of a month that are live in ``warehouse``."""
-    lines = []
-    for side in _SIDES:
-        heads = warehouse.read(f"draft_{side}s", [str(month)]).select("contract_id", "currency")
-        lines.append(warehouse.read(f"draft_{side}_lines", [str(month)]).join(heads, on="contract_id").collect())
-    return Computed(_keyed(*lines), dict.fromkeys(_SIDES, look))
+    return Computed(_keyed(*(drafted_lines(warehouse, month, side) for side in SIDES)), dict.fromkeys(SIDES, look))
+
+
+def drafted_lines(warehouse: Warehouse, month: Month, side: str) -> pl.DataFrame:
+    """The lines of the month's draft invoices or payouts, each with the currency of its document; ``side`` is one of SIDES."""
+    heads = warehouse.read(f"draft_{side}s", [str(month)]).select("contract_id", "currency")
+    return warehouse.read(f"draft_{side}_lines", [str(month)]).join(heads, on="contract_id").collect()
 
 
 @contextmanager

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from contracts_io.calendar import Month
-from contracts_io.errors import AdledgerError, BooksError, SettingsError
+from contracts_io.errors import BooksError, SettingsError
 from contracts_io.formats.ledger import WRITERS, LedgerLine
+from contracts_io.formats.tables import written_whole
 from contracts_io.home import Home
 from contracts_io.money import decimal_to_minor
-from contracts_io.warehouse import disk_refusal
+from contracts_io.store.document_tables import DRAFT
 from pipelines.journal import Earned, PartnerLine, accrual_entries, owed_to_partners
 
 PAYOUT_STATEMENT = "payout_statement"
@@ -49,21 +49,8 @@ def write_journal(home: Home, month: Month, folder: Path, kind: str, *, accruals
     """
     text = journal_text(home, month, kind, accruals=accruals)
     path = folder / f"{'accruals' if accruals else 'journal'}-{month}.{kind}"
-    temporary = folder / f".{path.name}.tmp"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
-            temporary.replace(path)
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise AdledgerError(
-            f"the journal cannot be written ({disk_refusal(error)})",
-            where=str(folder),
-            remedy="free space, or choose a folder you can write, then run the same command again",
-        ) from error
+    with written_whole(path, "the journal") as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
     return path
 
 
@@ -107,7 +94,7 @@ def accrued(home: Home, month: Month) -> list[LedgerLine]:
                     entry=entry.entry,
                     line=number,
                     posted_on=entry.posted_on,
-                    document=f"DRAFT-{entry.contract_id}",
+                    document=f"{DRAFT}{entry.contract_id}",
                     document_type="accrual_reversal" if entry.reverses else "accrual",
                     contract_id=entry.contract_id,
                     party_id=entry.party_id,

@@ -25,6 +25,7 @@ from contracts_io.money import NANOS_TYPE, minor_digits
 from contracts_io.overlay import overlaid
 from services import show
 from services.agreements import read_text
+from services.comparison import drafted_lines
 
 _LINE = ["contract_id", "kind", "term_id", "advertiser_contract_id"]
 _SUM_OF_KNOWN = pl.when(pl.col("quantity").is_not_null().any()).then(pl.col("quantity").sum())
@@ -75,16 +76,14 @@ def _lines(upkeep: Upkeep, month: Month) -> pl.DataFrame:
         raise BooksError(f"{month} was never run: there is nothing to price", remedy=remedy)
     for _ in upkeep.everything(month):
         pass
-    lines = []
-    for document, side in _DOCUMENTS.items():
-        heads = upkeep.warehouse.read(f"draft_{document}s", [str(month)]).select("contract_id", "currency")
-        own = upkeep.warehouse.read(f"draft_{document}_lines", [str(month)]).join(heads, on="contract_id")
-        lines.append(own.with_columns(side=pl.lit(side)))
+    lines = [
+        drafted_lines(upkeep.warehouse, month, document).with_columns(side=pl.lit(side))
+        for document, side in _DOCUMENTS.items()
+    ]
     return (
         pl.concat(lines, how="diagonal")
         .group_by(*_LINE, "currency", "side")
         .agg(_SUM_OF_KNOWN.alias("quantity"), pl.col("amount").sum())
-        .collect()
     )
 
 

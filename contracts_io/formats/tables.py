@@ -8,9 +8,8 @@ under a temporary name and renamed, so that a reader never sees half of one.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import polars as pl
@@ -21,29 +20,37 @@ from contracts_io.warehouse import disk_refusal
 
 def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame], kind: str) -> list[Path]:
     """Write each table to ``folder/<name>.<kind>``; ``kind`` is csv, parquet or json. AdledgerError where the disk refuses."""
-    written = []
+    paths = {name: folder / f"{name}.{kind}" for name in tables}
+    for name, frame in tables.items():
+        with written_whole(paths[name], "the tables") as temporary:
+            _WRITERS[kind](frame, temporary)
+    return list(paths.values())
+
+
+@contextmanager
+def written_whole(path: Path, what: str) -> Iterator[Path]:
+    """The temporary path of a file that becomes ``path`` when the block ends well, in a folder that is made.
+
+    AdledgerError, saying ``what`` cannot be written, where the disk refuses; then nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, frame in tables.items():
-            path = folder / f"{name}.{kind}"
-            temporary = folder / f".{name}.{kind}.tmp"
-            try:
-                _WRITERS[kind](frame, temporary)
-                os.replace(temporary, path)  # noqa: PTH105 - the same, said as what it is
-            finally:
-                with suppress(OSError):
-                    temporary.unlink(missing_ok=True)
-            written.append(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
     except (OSError, pl.exceptions.ComputeError) as error:
         reason = disk_refusal(error)
         if reason is None:
             raise
         raise AdledgerError(
-            f"the tables cannot be written ({reason})",
-            where=str(folder),
+            f"{what} cannot be written ({reason})",
+            where=str(path.parent),
             remedy="free space, or choose a folder you can write, then run the same command again",
         ) from error
-    return written
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:

@@ -43,15 +43,11 @@ sa.Index(
 
 
 class Catalogue:
-    """The catalogue of one home's warehouse, as it is, or with ``snapshot`` as that snapshot had it."""
+    """The catalogue of one home's warehouse, as it is, or with ``snapshot`` as that had it, to be read only."""
 
     def __init__(self, engine: sa.Engine, snapshot: int | None = None) -> None:
         self._engine = engine
         self._snapshot = snapshot
-
-    def as_of(self, snapshot: int) -> Catalogue:
-        """The catalogue as it was at a snapshot, to be read only; whole where the snapshot is pinned by a closed month."""
-        return Catalogue(self._engine, snapshot)
 
     def live(self, table: str, partitions: Collection[str] | None = None) -> dict[str, PartitionFile]:
         """The live files of a table by partition, in ascending order; ``partitions`` narrows them."""

@@ -235,6 +235,10 @@ class JournalLine:
     credit_minor: int
 
 
+DRAFT = "DRAFT-"
+"""What the number of a draft begins with; the id of its contract follows."""
+
+
 def row_of(record: Any) -> dict[str, Any]:
     """A document, line or posting as the values of its row."""
     return {field.name: getattr(record, field.name) for field in fields(record)}

@@ -14,10 +14,10 @@ from contracts_io.calendar import Month
 from contracts_io.errors import BooksError
 from contracts_io.home import Home
 from contracts_io.money import minor_to_decimal
-from contracts_io.store.document_tables import Invoice, Line, Payout
+from contracts_io.store.document_tables import DRAFT, Invoice, Line, Payout
 from contracts_io.store.issued import find_issued
 from pipelines.documents import settle
-from services.explaining.drafts import DRAFT, drafted
+from services.explaining.drafts import drafted
 from services.explaining.events import events_behind
 from services.explaining.explained import DocumentExplained, LineExplained, Sum
 from services.explaining.figures import billed, exact, factor, minor, of_micros, rounded

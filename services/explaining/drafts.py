@@ -8,29 +8,20 @@ from contracts_io.home import Home
 from contracts_io.store.document_tables import Invoice, Line, Payout
 from services.explaining.sources import source_now
 
-DRAFT = "DRAFT-"
-
 
 def drafted(home: Home, number: str, month: Month | None) -> tuple[Invoice | Payout, list[Line], list[str]]:
     """The draft ``DRAFT-<contract_id>`` of ``month`` with its lines, and a remark where it is out of date.
 
     Of a closed month it is the whole entitlement as it is known now. BooksError where the contract has no draft in the month.
     """
-    from assets.adjusting import pending_lines  # noqa: PLC0415 - loads Dagster
-    from assets.composing import PENDING_SCHEMA, compose, settled_balances  # noqa: PLC0415
+    from assets.adjusting import drafted as drafts_of  # noqa: PLC0415 - loads Dagster
     from assets.upkeep import Upkeep  # noqa: PLC0415
 
     if month is None:
         raise UsageError("a draft is of a month", where=number, remedy="add --month YYYY-MM")
     closed = home.books.closed_months()
     upkeep = Upkeep(home, source_now(home, month).known_at)
-    if month in closed:
-        balances, pending = settled_balances(upkeep, [m for m in closed if m < month]), PENDING_SCHEMA.to_frame()
-    else:
-        balances, pending = home.books.balances(), pending_lines(home, upkeep, month)
-    documents = compose(
-        home.settings, upkeep, month, None, lambda _, contract_id: f"{DRAFT}{contract_id}", balances, pending
-    )
+    documents = drafts_of(home, upkeep, month)
     found: list[tuple[Invoice | Payout, list[Line]]] = [*documents.invoices, *documents.payouts]
     for document, lines in found:
         if document.number == number:

@@ -8,9 +8,8 @@ import polars as pl
 
 from contracts_io.calendar import Month
 from contracts_io.home import Home
-from contracts_io.store.document_tables import Invoice, Line
+from contracts_io.store.document_tables import DRAFT, Invoice, Line
 from contracts_io.store.issued import adjusting_lines, issued_for
-from services.explaining.drafts import DRAFT
 from services.explaining.explained import Fee
 from services.explaining.figures import exact, factor, of_micros
 from services.explaining.media import span, steps_of

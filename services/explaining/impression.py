@@ -10,9 +10,9 @@ import polars as pl
 
 from contracts_io.calendar import Month
 from contracts_io.home import Home
+from contracts_io.store.document_tables import DRAFT
 from contracts_io.store.issued import issued_for
 from pipelines.flights import rated_terms
-from services.explaining.drafts import DRAFT
 from services.explaining.events import judge_alone
 from services.explaining.explained import ImpressionExplained, Outcome, RowsExplained
 from services.explaining.media import effective_rates

@@ -11,16 +11,15 @@ from functools import cached_property
 
 import polars as pl
 
+from assets.causes import latest_known
 from assets.known_contracts import KnownContracts
 from contracts_io.calendar import Month, days_between, parse_instant
 from contracts_io.home import Home
-from contracts_io.store.catalogue import Catalogue
 from contracts_io.terms import TermFrames
 from contracts_io.warehouse import Warehouse
 from pipelines.documents import headers
 from services.explaining.explained import Agreed
 
-_HEADS = ("draft_invoices", "draft_payouts")
 _EARLY = timedelta(days=3)
 _NOW = "the tables as they are now"
 
@@ -46,7 +45,7 @@ class Source:
     @cached_property
     def known_at(self) -> datetime | None:
         """The latest approval that was known; None where nobody says: all that is approved is known."""
-        return self.known or _latest_known(self.warehouse, [str(self.month)])
+        return self.known or latest_known(self.warehouse, [str(self.month)])
 
     @cached_property
     def terms(self) -> TermFrames:
@@ -94,13 +93,7 @@ def source_now(home: Home, month: Month) -> Source:
 
 def source_of_events(home: Home, month: Month) -> Source:
     """The live tables, as events were judged: whatever was known to the latest draft of any month was known to all."""
-    return Source(home, home.warehouse, month, _NOW, _latest_known(home.warehouse, None))
-
-
-def _latest_known(warehouse: Warehouse, months: list[str] | None) -> datetime | None:
-    heads = [warehouse.read(table, months).select("known_at") for table in _HEADS]
-    latest = pl.concat(heads).collect()["known_at"].max()
-    return latest if isinstance(latest, datetime) else None
+    return Source(home, home.warehouse, month, _NOW, latest_known(home.warehouse))
 
 
 def source_of(home: Home, month: Month) -> Source:
@@ -119,9 +112,8 @@ def sources_of_adjustments(home: Home, month: Month) -> list[Source]:
 
 def pinned(home: Home, month: Month, snapshot: int, known_at: str, what: str) -> Source:
     """The tables of a snapshot, with the contracts that were known then."""
-    warehouse = Warehouse(home.warehouse.root, Catalogue(home.engine).as_of(snapshot))
     said = f"the tables that {what} of {month} pinned (snapshot {snapshot})"
-    return Source(home, warehouse, month, said, parse_instant(known_at))
+    return Source(home, home.warehouse_as_of(snapshot), month, said, parse_instant(known_at))
 
 
 def agreed(home: Home, contract_id: str, version: int) -> Agreed:
