@@ -47,9 +47,10 @@ _TOUCH = ["event_time", "household_id", "line_item_id", "partner_id"]
 
 @dataclass(frozen=True)
 class Log:
-    """What is to be written; ``rows`` are impressions over all ``days``, ``stream`` keeps seeds apart."""
+    """What is to be written: ``rows`` impressions over all ``days``, ``last_day`` of them on the last; ``stream`` keeps seeds apart."""
 
     rows: int
+    last_day: int
     days: int
     first: date
     line_items: int
@@ -60,7 +61,17 @@ class Log:
 
     def start(self, day: int) -> int:
         """The number of the first impression that is delivered on the day-th day."""
-        return -(-self.rows * day // self.days)
+        return self.rows if day == self.days else -(-self.before * day // max(1, self.days - 1))
+
+    @property
+    def before(self) -> int:
+        """The impressions that are delivered on the days before the last."""
+        return self.rows - self.last_day
+
+    @property
+    def usual_day(self) -> int:
+        """The impressions of a day, on the average of all days but the last; where there is only that, its own."""
+        return max(1, self.before // (self.days - 1) if self.days > 1 else self.last_day)
 
 
 def main() -> None:
@@ -68,6 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write landing files and contracts for a benchmark.")
     parser.add_argument("--to", type=Path, required=True, help="folder; becomes a home around its landing/")
     parser.add_argument("--rows", type=int, default=10_000_000, help="impressions over all days")
+    parser.add_argument("--last-day-rows", type=int, help="those of the last day; by default as many as of every other day")
     parser.add_argument("--days", type=int, default=31)
     parser.add_argument("--first", default="2026-10-01", help="first delivery day")
     parser.add_argument("--ids", choices=["uuid-text", "uuid-binary"], default="uuid-text", help="form of impression ids")
@@ -84,8 +96,12 @@ def main() -> None:
         first = parse_day(args.first)
     except AdledgerError as error:
         parser.error(str(error))
+    last_day = args.rows - args.rows * (args.days - 1) // args.days if args.last_day_rows is None else args.last_day_rows
+    if not 0 <= last_day <= args.rows or (args.days == 1 and last_day != args.rows):
+        parser.error("the last day has at most all rows, and all of them where it is the only one")
     log = Log(
         rows=args.rows,
+        last_day=last_day,
         days=args.days,
         first=first,
         line_items=args.line_items,
@@ -116,8 +132,7 @@ def write_landing(landing: Path, log: Log) -> None:
 def impressions(numbers: pl.Series, log: Log) -> pl.LazyFrame:
     """The impressions that are delivered in the places ``numbers`` of the log (UInt64): the feed's columns."""
     n, fate = pl.col("n"), pl.col("fate")
-    rows_a_day = max(1, log.rows // log.days)
-    near, far = part_of(fate, 24, max(1, rows_a_day // 4)), part_of(fate, 24, 2 * rows_a_day)
+    near, far = part_of(fate, 24, max(1, log.usual_day // 4)), part_of(fate, 24, 2 * log.usual_day)
     placed = (
         pl.LazyFrame({"n": numbers})
         .with_columns(fate=draw(n, log.stream))
@@ -164,7 +179,7 @@ def conversions(numbers: pl.Series, log: Log) -> pl.LazyFrame:
     """Conversions at the times of the impressions ``numbers``, by households of earlier impressions: the feed's columns."""
     luck, shop, buyer = pl.col("luck"), pl.col("shop"), pl.col("buyer")
     ordered = part_of(luck, 8, 5) > 0
-    a_week = max(1, 7 * log.rows // log.days)
+    a_week = 7 * log.usual_day
     events = pl.LazyFrame({"at": numbers}).with_columns(
         luck=draw(pl.col("at"), log.stream + 30), shop=draw(pl.col("at"), log.stream + 31)
     )
@@ -227,9 +242,12 @@ def _uuid(*, binary: bool = False) -> pl.Expr:
 def _time(n: pl.Expr, log: Log) -> pl.Expr:
     """In the order of the log within a day, give or take ten minutes; for one in a hundred one to three days earlier."""
     bits = draw(n, log.stream + 3)
-    day, within = n * log.days // log.rows, n * log.days % log.rows
     late = pl.when(part_of(bits, 0, 1 << 16) % 100 == 0).then(1 + part_of(bits, 16, 3)).otherwise(0)
-    milliseconds = within * (_DAY_MS - _JITTER_US // 1_000) // log.rows
+    span, usual = _DAY_MS - _JITTER_US // 1_000, max(1, log.before)
+    is_last, rest = n >= log.before, n - pl.min_horizontal(n, pl.lit(log.before, pl.UInt64))
+    day = pl.when(is_last).then(log.days - 1).otherwise(n * (log.days - 1) // usual)
+    at = n * (log.days - 1) % usual * span // usual
+    milliseconds = pl.when(is_last).then(rest * span // max(1, log.last_day)).otherwise(at)
     epoch_day = (log.first - date(1970, 1, 1)).days
     microseconds = (epoch_day + day - late) * _DAY_MS * 1_000 + milliseconds * 1_000 + part_of(bits, 24, _JITTER_US)
     return microseconds.cast(pl.Int64).cast(INSTANT)
