@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_HOME ?= demo-home
+FIGURES := .venv-figures
+MEASURED := benchmarks/figures
 
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test check bench figure lock clean
 help:            ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -30,6 +32,13 @@ test: setup      ## lint, types and every test
 bench: setup     ## the night against plain SQL, a small size (sizes are arguments: see docs/benchmarks.md)
 	$(BIN)/python benchmarks/night.py
 
+figure:          ## the tables and the picture in docs/benchmarks.md from benchmarks/figures/*.json; installs matplotlib apart
+	@test -x $(FIGURES)/bin/python || $(PYTHON) -m venv $(FIGURES)
+	@$(FIGURES)/bin/python -m pip install --quiet --disable-pip-version-check 'matplotlib>=3.9,<4' 'rich>=13'
+	$(FIGURES)/bin/python benchmarks/shown.py $(wildcard $(MEASURED)/night-*.json $(MEASURED)/goals*.json) --into docs/benchmarks.md
+	$(FIGURES)/bin/python benchmarks/figure.py --rows $(wildcard $(MEASURED)/rows-*.json) \
+		--days $(wildcard $(MEASURED)/days-*.json) --to docs/images/benchmark.png
+
 lock: setup      ## renew requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install --quiet pip-tools
 	$(BIN)/pip-compile --quiet --no-header --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
@@ -37,4 +46,4 @@ lock: setup      ## renew requirements.lock from pyproject.toml
 		--output-file requirements.lock pyproject.toml
 
 clean:           ## remove the virtual environment and the demo
-	rm -rf $(VENV) $(DEMO_HOME)
+	rm -rf $(VENV) $(FIGURES) $(DEMO_HOME)

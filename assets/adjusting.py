@@ -7,14 +7,33 @@ payout statement. Each line says why it is there. Nothing that was issued is cha
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from assets.causes import Look, causes, look_back, look_of
-from assets.composing import PENDING_SCHEMA, Documents, compose, entry_of, invoice_of, line_of, settled_balances
+from assets.composing import (
+    PENDING_SCHEMA,
+    Documents,
+    Number,
+    compose,
+    entry_of,
+    invoice_of,
+    line_of,
+    rows_by_contract,
+    settled_balances,
+)
+from assets.known_contracts import KnownContracts
+from assets.preparing import (
+    issued_before,
+    keep,
+    numbers_to_come,
+    prepared_for,
+    require_as_prepared,
+    require_nothing_against,
+)
 from assets.upkeep import Upkeep
 from contracts_io.calendar import Month, format_instant
 from contracts_io.errors import BooksError
@@ -22,8 +41,10 @@ from contracts_io.frames import TABLES
 from contracts_io.home import Home
 from contracts_io.money import minor_to_decimal
 from contracts_io.store.document_tables import DRAFT, Invoice, Line
-from contracts_io.store.documents import still_open
+from contracts_io.store.documents import Act, Prepared, still_open
 from pipelines.adjustments import PAYOUT_LINE_KEY, Adjustments, invoice_adjustments, line_changes
+from pipelines.causes import OTHERWISE, tax_changes
+from pipelines.documents import headers
 from pipelines.journal import invoice_postings
 
 CREDIT_NOTE, DEBIT_NOTE = "credit_note", "debit_note"
@@ -31,18 +52,25 @@ SERIES = {CREDIT_NOTE: "CN", DEBIT_NOTE: "DN"}
 
 
 class Pending(NamedTuple):
-    """What a closed month would be adjusted by: its notes, their net by currency, and how many partner lines differ."""
+    """What a closed month would be adjusted by: its notes, their net and tax by currency, and how many partner lines differ.
+
+    ``tax_changes``: why the tax of a note changes where its lines do not say it, by contract.
+    """
 
     notes: int
     net: dict[str, Decimal]
+    tax: dict[str, Decimal]
+    tax_changes: dict[str, str]
     partner_lines: int
 
 
 def pending(home: Home, upkeep: Upkeep, month: Month) -> Pending:
     """What is pending for a closed month, by the drafts as they stand."""
-    notes = pending_notes(home, upkeep, month).notes
-    sums = notes.group_by("currency").agg(pl.col("net").sum()).sort("currency")
-    return Pending(notes.height, dict(sums.iter_rows()), pending_payout_changes(home, upkeep, month).height)
+    found = pending_notes(home, upkeep, month)
+    sums = found.notes.group_by("currency").agg(pl.col("net", "tax").sum()).sort("currency")
+    net, tax = (dict(sums.select("currency", name).iter_rows()) for name in ("net", "tax"))
+    why = {} if found.notes.is_empty() else _tax_changes(upkeep, month, found, known_to_invoices(home, month))
+    return Pending(found.notes.height, net, tax, why, pending_payout_changes(home, upkeep, month).height)
 
 
 def pending_notes(home: Home, upkeep: Upkeep, month: Month) -> Adjustments:
@@ -59,10 +87,18 @@ def pending_notes(home: Home, upkeep: Upkeep, month: Month) -> Adjustments:
 
 
 def pending_lines(home: Home, upkeep: Upkeep, before: Month) -> pl.DataFrame:
-    """The payout lines (PENDING_SCHEMA, kind adjustment) that the statements of ``before`` carry for closed months before it."""
+    """The payout lines (PENDING_SCHEMA, kind adjustment) that the statements of ``before`` carry for closed months before it.
+
+    Each goes on one statement, the next: of the earliest open month after the closed one that has documents to issue, and
+    where there is none, of the month after the last closed one.
+    """
     parts = [PENDING_SCHEMA.to_frame()]
-    for month in home.books.closed_months():
-        if month >= before or (changes := pending_payout_changes(home, upkeep, month)).is_empty():
+    closed = home.books.closed_months()
+    waiting = sorted(drafted_months(upkeep) - closed.keys())
+    for month in closed:
+        if before != next((later for later in waiting if later > month), max(closed).next):
+            continue
+        if (changes := pending_payout_changes(home, upkeep, month)).is_empty():
             continue
         explained = _explained(home, upkeep, month, changes, known_to_statements(home, month))
         parts.append(
@@ -75,6 +111,12 @@ def pending_lines(home: Home, upkeep: Upkeep, before: Month) -> pl.DataFrame:
     return pl.concat(parts).with_columns(
         line=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("contract_id", mapping_strategy="group_to_rows")
     )
+
+
+def drafted_months(upkeep: Upkeep) -> set[Month]:
+    """The months, open or closed, that have drafts of documents."""
+    live = (upkeep.warehouse.catalogue.live(table).values() for table in ("draft_invoices", "draft_payouts"))
+    return {Month.parse(file.partition) for files in live for file in files if file.rows}
 
 
 def pending_payout_changes(home: Home, upkeep: Upkeep, month: Month) -> pl.DataFrame:
@@ -144,12 +186,60 @@ def _explained(home: Home, upkeep: Upkeep, month: Month, lines: pl.DataFrame, be
     return found.named(lines).with_columns(description=pl.format("{} ({})", "description", "cause"))
 
 
+def _tax_changes(upkeep: Upkeep, month: Month, found: Adjustments, before: Look) -> dict[str, str]:
+    """Why the tax of each note changes where its lines do not say it: another rate, or whatever else where it has no line."""
+    heads = [headers(terms, month) for terms in (KnownContracts(before.approved).terms, upkeep.terms)]
+    lineless = set(found.notes["contract_id"]) - set(found.lines["contract_id"])
+    changes = dict.fromkeys(lineless, OTHERWISE) | tax_changes(*heads)
+    return {contract_id: changes[contract_id] for contract_id in found.notes["contract_id"] if contract_id in changes}
+
+
+def standing_against_notes(home: Home, month: Month, issued_on: date, upkeep: Upkeep) -> list[str]:
+    """Everything that stops adjusting a closed month on a date, each with its remedy; empty: it can be adjusted."""
+    return [*issued_before(home, month, issued_on), *missing_rates(upkeep, month)]
+
+
+def notes_as_they_would_be(home: Home, month: Month, issued_on: date, upkeep: Upkeep) -> Documents:
+    """The notes that a closed month needs, with the numbers that they would have; nothing is written."""
+    return _notes(home, upkeep, month, issued_on, numbers_to_come(home, issued_on))
+
+
+def prepare_notes(home: Home, month: Month, issued_on: date, by: str, at: datetime) -> Prepared | None:
+    """Keep the notes that a closed month needs for another person to approve; None where it needs none.
+
+    The same once more changes nothing. BooksError with every reason that stands against adjusting the month.
+    """
+    upkeep = _upkeep_to_adjust(home, month, issued_on)
+    notes = notes_as_they_would_be(home, month, issued_on, upkeep)
+    return keep(home, Act.ADJUST, month, issued_on, notes, by, at) if notes.invoices else None
+
+
 def adjust(home: Home, month: Month, issued_on: date, by: str | None = None) -> list[str]:
     """Issue the credit and debit notes that a closed month needs, in one transaction; gives their numbers.
 
-    BooksError where the month is open, its drafts are older than its data or contracts, or a rate that they need is missing;
-    then nothing has changed.
+    Where ``[roles] close_approval`` is set, these must be the notes that another person prepared, on their date of issue.
+    BooksError where the month is open, its drafts are older than its data or contracts, a rate that they need is missing, or
+    with what changed since it was prepared; then nothing has changed.
     """
+    upkeep = _upkeep_to_adjust(home, month, issued_on)
+    with home.books.adjusting(month) as issuing:
+        issuing.require_not_before(issued_on)
+        notes = _notes(home, upkeep, month, issued_on, lambda series, _: issuing.next_number(series, issued_on.year))
+        if not notes.invoices:
+            return []
+        prepared = prepared_for(home, Act.ADJUST, month, by) if home.settings.roles.close_approval else None
+        if prepared:
+            require_as_prepared(prepared, issued_on, notes)
+        for document, lines, entry in notes.issued():
+            issuing.issue(document, lines, entry)
+        known_at = format_instant(upkeep.known.known_at)
+        prepared_by = prepared.prepared_by if prepared else None
+        issuing.record_adjustment(issued_on, known_at=known_at, by=by, prepared_by=prepared_by)
+    return [note.number for note, _ in notes.invoices]
+
+
+def _upkeep_to_adjust(home: Home, month: Month, issued_on: date) -> Upkeep:
+    """A look at a home in which nothing stands against adjusting ``month``; BooksError where something does."""
     if month not in home.books.closed_months():
         raise still_open(month)
     upkeep = Upkeep(home)
@@ -158,32 +248,28 @@ def adjust(home: Home, month: Month, issued_on: date, by: str | None = None) -> 
             f"the drafts of {month} are older than its data or contracts",
             remedy=f"run `adledger adjust {month}`, which rates the month first, or the job adjust_month",
         )
-    if missing := missing_rates(upkeep, month):
-        raise BooksError(
-            f"{month} cannot be adjusted:" + "".join(f"\n  - {reason}" for reason in missing),
-            remedy="nothing was issued; put these right, then adjust again",
-        )
-    numbers: list[str] = []
+    require_nothing_against(Act.ADJUST, month, standing_against_notes(home, month, issued_on, upkeep))
+    return upkeep
+
+
+def _notes(home: Home, upkeep: Upkeep, month: Month, issued_on: date, number: Number) -> Documents:
+    """The notes that a closed month needs, each line with its cause."""
+    found = pending_notes(home, upkeep, month)
+    if found.notes.is_empty():
+        return Documents([], [], [])
     before = known_to_invoices(home, month)
-    with home.books.adjusting(month) as issuing:
-        issuing.require_not_before(issued_on)
-        notes, lines = pending_notes(home, upkeep, month)
-        if notes.is_empty():
-            return numbers
-        explained = _explained(home, upkeep, month, lines, before)
-        invoices = {d.contract_id: d.number for d, _ in home.books.invoices(month) if d.kind == "invoice"}
-        by_contract = {key: rows.to_dicts() for (key,), rows in explained.group_by("contract_id", maintain_order=True)}
-        for head in notes.iter_rows(named=True):
-            kind, contract_id = head["kind"], head["contract_id"]
-            number = issuing.next_number(SERIES[kind], issued_on.year)
-            note = invoice_of(head, month, issued_on, number, kind, invoices.get(contract_id))
-            issuing.add_invoice(note, [line_of(row, note.currency) for row in by_contract.get(contract_id, [])])
-            postings = invoice_postings(home.settings.accounts, note.net_minor, note.tax_minor)
-            if entry := entry_of(number, note.party_id, month, issued_on, note.currency, postings):
-                issuing.add_journal(entry)
-            numbers.append(number)
-        issuing.record_adjustment(issued_on, known_at=format_instant(upkeep.known.known_at), by=by)
-    return numbers
+    lines = rows_by_contract(_explained(home, upkeep, month, found.lines, before))
+    why = _tax_changes(upkeep, month, found, before)
+    adjusted = {d.contract_id: d.number for d, _ in home.books.invoices(month) if d.kind == "invoice"}
+    notes, entries = [], []
+    for head in found.notes.iter_rows(named=True):
+        kind, contract_id = head["kind"], head["contract_id"]
+        named = number(SERIES[kind], contract_id)
+        note = invoice_of(head, month, issued_on, named, kind, adjusted.get(contract_id), why.get(contract_id))
+        notes.append((note, [line_of(row, note.currency) for row in lines[contract_id]]))
+        postings = invoice_postings(home.settings.accounts, note.net_minor, note.tax_minor)
+        entries.append(entry_of(note.number, note.party_id, month, issued_on, note.currency, postings))
+    return Documents(notes, [], [entry for entry in entries if entry])
 
 
 def _heads(documents: Iterable[Invoice]) -> pl.DataFrame:

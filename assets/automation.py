@@ -10,10 +10,10 @@ import dagster as dg
 
 from assets.attribution import attribute, count_delivery, judge_impressions
 from assets.documents import issue, issue_notes
-from assets.intake import intake
 from assets.partitions import monthly
 from assets.rating import rate
 from assets.resources import HomeResource
+from assets.taking_in import intake
 from assets.upkeep import Upkeep
 
 DAYS_BACK = 45

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-import dagster as dg
 import polars as pl
 
 from contracts_io.errors import WarehouseError
@@ -20,6 +20,9 @@ from contracts_io.money import minor_unit_nanos, nanos
 from contracts_io.store.document_tables import JournalLine
 from pipelines.attribution import WHOLE_CREDIT
 from pipelines.documents import Drafts
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 _A_DEFECT = "nothing was published; this is a defect or a damaged file: keep the home as it is, report it"
 
@@ -37,6 +40,8 @@ class Rule:
     @property
     def spec(self) -> dg.AssetCheckSpec:
         """The rule as Dagster lists it."""
+        import dagster as dg  # noqa: PLC0415 - 0.7 s that commands which only look do not spend
+
         return dg.AssetCheckSpec(self.name, asset=self.asset, description=self.description, blocking=self.blocking)
 
 
@@ -51,6 +56,8 @@ class Finding:
     @property
     def result(self) -> dg.AssetCheckResult:
         """The finding as Dagster stores it."""
+        import dagster as dg  # noqa: PLC0415
+
         severity = dg.AssetCheckSeverity.ERROR if self.rule.blocking else dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(
             passed=self.passed,

@@ -6,7 +6,7 @@ Drafts, a close and an export of drafts all come through here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -38,6 +38,13 @@ class Documents(NamedTuple):
     payouts: list[tuple[Payout, list[Line]]]
     entries: list[list[JournalLine]]
 
+    def issued(self) -> Iterator[tuple[Invoice | Payout, list[Line], list[JournalLine]]]:
+        """Each document with its lines and its entry, in the order in which they are issued."""
+        entries = {entry[0].document: entry for entry in self.entries}
+        documents: list[tuple[Invoice | Payout, list[Line]]] = [*self.invoices, *self.payouts]
+        for document, lines in documents:
+            yield document, lines, entries.get(document.number, [])
+
 
 def compose(
     settings: Settings,
@@ -55,9 +62,9 @@ def compose(
     """
     heads = upkeep.warehouse.read("draft_invoices", [str(month)]).sort("contract_id").collect().to_dicts()
     statements = statement_heads(upkeep, month, balances, pending)
-    lines = _by_contract(upkeep.warehouse.read("draft_invoice_lines", [str(month)]).collect())
-    earned = _by_contract(upkeep.warehouse.read("draft_payout_lines", [str(month)]).collect())
-    for contract_id, adjusting in _by_contract(pending).items():
+    lines = rows_by_contract(upkeep.warehouse.read("draft_invoice_lines", [str(month)]).collect())
+    earned = rows_by_contract(upkeep.warehouse.read("draft_payout_lines", [str(month)]).collect())
+    for contract_id, adjusting in rows_by_contract(pending).items():
         first = len(earned[contract_id]) + 1
         earned[contract_id] += [row | {"line": at} for at, row in enumerate(adjusting, start=first)]
     agent_invoices = {h["contract_id"]: h["currency"] for h in heads if settings.journal.is_agent(h["contract_id"])}
@@ -125,6 +132,7 @@ def invoice_of(
     number: str,
     kind: str = "invoice",
     adjusts: str | None = None,
+    cause: str | None = None,
 ) -> Invoice:
     """The document of a row of ``draft_invoices``."""
     currency = head["currency"]
@@ -143,6 +151,7 @@ def invoice_of(
         total_minor=decimal_to_minor(head["total"], currency),
         adjusts=adjusts,
         known_at=format_instant(head["known_at"]),
+        cause=cause,
     )
 
 
@@ -215,7 +224,7 @@ def _settled(head: Mapping[str, Any], balance: int) -> Settlement:
     return settle(earnings, balance, _micros(head["minimum_payout"]), _micros(head["withholding"]), currency)
 
 
-def _by_contract(lines: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
+def rows_by_contract(lines: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """Lines by contract, in their order."""
     of: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in lines.sort("contract_id", "line").iter_rows(named=True):

@@ -4,11 +4,11 @@ import dagster as dg
 
 from assets import checks
 from assets.adjusting import adjust
-from assets.attribution import Results
 from assets.closing import close
 from assets.describe import OWNERS, by_currency, rows, top
 from assets.partitions import monthly
 from assets.resources import HomeResource
+from assets.working import Results
 from contracts_io.calendar import Month, parse_day
 from contracts_io.formats.exports import EXPORTS, document_frames
 

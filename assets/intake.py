@@ -5,38 +5,29 @@ one are settled again from what they hold (accepted rows and the repeats that we
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from datetime import UTC, date, datetime, timedelta
+from contextlib import ExitStack, contextmanager
+from datetime import date, timedelta
 from typing import NamedTuple
 
-import dagster as dg
 import polars as pl
 
 from assets import checks
-from assets.attribution import Results, log_other_days
-from assets.describe import counts, rows, spec
-from assets.partitions import daily
-from assets.resources import HomeResource, known_at
 from assets.upkeep import EARLY_DAYS, Touched
-from contracts_io.calendar import days_between
-from contracts_io.feeds.columns import FEEDS, accepted_schema
+from contracts_io.feeds.columns import FEEDS
 from contracts_io.feeds.formats import read_delivery
-from contracts_io.feeds.landing import Delivery, check_manifest_rows, find_delivery
+from contracts_io.feeds.landing import Delivery, check_manifest_rows, find_delivery, require_unchanged
 from contracts_io.feeds.rates import read_rates
 from contracts_io.feeds.rows import FileRows
 from contracts_io.frames import FEED_NAMES, TABLES
 from contracts_io.home import Home
+from contracts_io.ids import packed, unpacked
 from contracts_io.warehouse import PartitionFile, fingerprint
 from pipelines.conversions import EVENT, HOUSEHOLD_KEY, ORDER_KEY, conversion_states, household_conversions
-from pipelines.duplicates import across_days, within_day
+from pipelines.duplicates import key, settle, suspects
 from pipelines.intake import REFUSAL, UNREADABLE, judge
 
-_DAY_TABLES = {
-    **{feed: [f"landing_{feed}"] for feed in FEED_NAMES},
-    **{table: [f"landing_{feed}" for feed in FEED_NAMES] for table in ("quarantine", "feed_counts", "delivered_files")},
-    "conversion_states": ["landing_conversions", "landing_conversion_adjustments"],
-    "household_conversions": ["landing_conversions", "landing_conversion_adjustments"],
-}
+ARRIVAL = ["file", "row"]
+"""The order in which the rows of a delivery day arrived."""
 
 
 class _FeedDay(NamedTuple):
@@ -85,25 +76,40 @@ def delivery_inputs(home: Home, delivery: Delivery) -> str:
 
 
 def _take_in(home: Home, delivery: Delivery, day: date) -> _FeedDay:
-    feed = delivery.feed
-    settings = home.settings.feeds[feed]
-    inputs = delivery_inputs(home, delivery)
-    with ExitStack() as stack:
-        read = read_delivery(delivery, settings)
-        judged = []
+    read = read_delivery(delivery, home.settings.feeds[delivery.feed])
+    check_manifest_rows(delivery, {file.file.name: file.rows for file in read})
+    try:
+        taken = _settled(home, delivery, day, read)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         for file in read:
-            stage = home.warehouse.staged(judge(file.raw, feed, day, home.settings.horizon_days, settings.readings))
-            judged.append(stack.enter_context(stage))
-        check_manifest_rows(delivery, {file.file.name: file.rows for file in read})
-        typed = pl.concat(judged) if judged else pl.LazyFrame(schema=_judged_schema(feed))
-        valid = typed.filter(pl.col(REFUSAL).is_null()).drop(REFUSAL)
-        refused = typed.filter(pl.col(REFUSAL).is_not_null()).select("file", "row", reason=pl.col(REFUSAL)).collect()
+            file.require_sound()  # a damaged file is named rather than what its bytes led to
+        raise
+    require_unchanged(delivery)  # columns are read more than once
+    return taken
+
+
+def _settled(home: Home, delivery: Delivery, day: date, read: tuple[FileRows, ...]) -> _FeedDay:
+    feed, inputs = delivery.feed, delivery_inputs(home, delivery)
+    is_usable = pl.col(REFUSAL).is_null()
+    with ExitStack() as stack:
+        judged = {file.file.name: stack.enter_context(_judged(home, file, feed, day)) for file in read}
+        earlier = home.warehouse.read_packed(feed, _earlier_days(home, feed, day))
+        keys = pl.concat([rows.keys for rows in judged.values()]) if judged else pl.Series(dtype=pl.Int64)
+        doubtful = pl.col(key(feed)).is_in(suspects(keys, earlier, feed).implode())
+        looked_at = [rows.judged.filter(doubtful | ~is_usable).collect(engine="streaming") for rows in judged.values()]
+        looked = pl.concat(looked_at) if looked_at else pl.DataFrame(schema=_judged_schema(feed))
+        refused = looked.filter(~is_usable).select("file", "row", reason=pl.col(REFUSAL))
+        before = earlier.filter(doubtful).collect(engine="streaming")
+        settled = settle(_as_text(feed, looked.filter(is_usable).drop(REFUSAL)), _as_text(feed, before), feed)
+        left_out = pl.concat(rows.select(ARRIVAL) for rows in (refused, settled.dropped, settled.repeats))
+        counting = [
+            rows.judged.filter(~pl.col("row").is_in(left_out.filter(file=name)["row"].implode())).drop(REFUSAL)
+            for name, rows in judged.items()
+        ]
+        rows = pl.concat(counting) if counting else TABLES[feed].empty().lazy()
         quarantine = _quarantine(feed, day, refused, read)
-        settled = within_day(valid, feed)
-        earlier = home.warehouse.read(feed, _earlier_days(home, feed, day))
-        across = across_days(settled.kept, feed, earlier)
-        accepted = home.warehouse.write(feed, str(day), across.accepted, inputs)
-        repeated = home.warehouse.write(f"{feed}_repeated", str(day), across.repeats, inputs)
+        accepted = home.warehouse.write(feed, str(day), rows, inputs)
+        repeated = home.warehouse.write(f"{feed}_repeated", str(day), settled.repeats, inputs)
     total = sum(file.rows for file in read)
     return _FeedDay(
         [accepted, repeated],
@@ -113,15 +119,43 @@ def _take_in(home: Home, delivery: Delivery, day: date) -> _FeedDay:
             "duplicate": settled.dropped.height + repeated.rows,
             "quarantined": quarantine.height,
             "conflicting_within_day": int(settled.dropped["conflict"].sum()),
-            "conflicting_across_days": int(across.repeats["conflict"].sum()),
+            "conflicting_across_days": int(settled.repeats["conflict"].sum()),
         },
         quarantine,
         _delivered(delivery, {file.file.name: file.rows for file in read}),
     )
 
 
+class _Judged(NamedTuple):
+    """The rows of a file as ``pipelines.intake.judge`` gives them, to be read more than once, and the keys of their ids."""
+
+    judged: pl.LazyFrame
+    keys: pl.Series
+
+
+@contextmanager
+def _judged(home: Home, file: FileRows, feed: str, day: date) -> Iterator[_Judged]:
+    """Rows that are columns in the source are read from it each time but for the id, which is packed once; others are kept."""
+    readings, horizon_days, id_column = home.settings.feeds[feed].readings, home.settings.horizon_days, FEEDS[feed].id_column
+    if file.is_columnar:
+        with home.warehouse.staged(packed(file.raw.select(id_column), [id_column])) as ids:
+            raw = pl.concat([ids, file.raw.drop(id_column)], how="horizontal")
+            yield _Judged(judge(raw, feed, day, horizon_days, readings), _collected(ids.select(key(feed))))
+    else:
+        with home.warehouse.staged(judge(file.raw, feed, day, horizon_days, readings)) as rows:
+            yield _Judged(rows, _collected(rows.select(key(feed))))
+
+
+def _collected(column: pl.LazyFrame) -> pl.Series:
+    return column.collect(engine="streaming").to_series()
+
+
+def _as_text(feed: str, rows: pl.DataFrame) -> pl.DataFrame:
+    return unpacked(rows.lazy(), TABLES[feed].packed).collect()
+
+
 def _judged_schema(feed: str) -> pl.Schema:
-    return pl.Schema({"file": pl.String(), "row": pl.Int64(), **accepted_schema(feed), REFUSAL: pl.String()})
+    return pl.Schema({**TABLES[feed].stored_schema, REFUSAL: pl.String()})
 
 
 def _quarantine(feed: str, day: date, refused: pl.DataFrame, read: tuple[FileRows, ...]) -> pl.DataFrame:
@@ -160,8 +194,7 @@ def _earlier_days(home: Home, feed: str, day: date) -> list[str]:
 
 def _settle_later_days(home: Home, feed: str, day: date, unpublished: list[PartitionFile]) -> Iterator[PartitionFile]:
     """The later days of a feed whose accepted rows change because ``day``, or a day settled before them, did."""
-    warehouse = home.warehouse
-    id_column = FEEDS[feed].id_column
+    warehouse, read, half = home.warehouse, home.warehouse.read_packed, key(feed)
     if not _is_new(home, next(f for f in unpublished if f.table == feed and f.partition == str(day))):
         return
     pending = list(unpublished)
@@ -172,23 +205,30 @@ def _settle_later_days(home: Home, feed: str, day: date, unpublished: list[Parti
         sources = [d for d in changed if d in earlier]
         if not sources:
             continue
-        ids = pl.concat(
-            [
-                warehouse.read(feed, sources).select(id_column),
-                warehouse.read(feed, sources, pending).select(id_column),
-            ]
-        ).unique()
-        whole = pl.concat([warehouse.read(feed, [later]), warehouse.read(f"{feed}_repeated", [later]).drop("conflict")])
-        if whole.join(ids, on=id_column, how="semi").select(pl.len()).collect().item() == 0:
+        delivered = pl.concat([read(feed, sources).select(half), read(feed, sources, pending).select(half)]).unique()
+        accepted, repeated = read(feed, [later]), read(f"{feed}_repeated", [later])
+        whole = pl.concat([accepted, repeated.drop("conflict")])
+        shared = _collected(whole.select(half).join(delivered, on=half, how="semi"))
+        if shared.is_empty():
             continue
-        across = across_days(whole.collect().sort("file", "row").lazy(), feed, warehouse.read(feed, earlier, pending))
+        is_shared = pl.col(half).is_in(shared.implode())
+        several = _as_text(feed, whole.filter(is_shared).collect(engine="streaming")).sort(ARRIVAL)
+        before = _as_text(feed, read(feed, earlier, pending).filter(is_shared).collect(engine="streaming"))
+        settled = settle(several, before, feed)
         live = warehouse.catalogue.live(feed, [later])[later]
         counts_before = warehouse.read("feed_counts", [later], pending).collect()
+        gone = settled.repeats.select(ARRIVAL).lazy()
+        counting = accepted.join(gone, on=ARRIVAL, how="anti", maintain_order="left")
+        back = repeated.filter(is_shared).drop("conflict").join(gone, on=ARRIVAL, how="anti").collect()
+        if not back.is_empty():
+            counting = pl.concat([counting, back.lazy()]).sort(ARRIVAL)
+        still = _as_text(feed, repeated.filter(~is_shared).collect())
+        repeats = pl.concat([still, settled.repeats]).sort(ARRIVAL)
         files = [
-            warehouse.write(feed, later, across.accepted, live.inputs),
-            warehouse.write(f"{feed}_repeated", later, across.repeats, live.inputs),
+            warehouse.write(feed, later, counting, live.inputs),
+            warehouse.write(f"{feed}_repeated", later, repeats, live.inputs),
         ]
-        files.append(warehouse.write("feed_counts", later, _recounted(counts_before, feed, files, across.repeats)))
+        files.append(warehouse.write("feed_counts", later, _recounted(counts_before, feed, files, repeats)))
         pending += files
         changed.append(later)
         yield from files
@@ -269,54 +309,3 @@ def _sharing(key: list[str], rows: pl.LazyFrame, others: pl.DataFrame | pl.LazyF
 
 def _days(rows: pl.DataFrame) -> set[str]:
     return {str(day) for day in rows["delivery_day"].unique()}
-
-
-@dg.multi_asset(
-    name="intake",
-    specs=[
-        *(spec(table, deps=deps, group="intake") for table, deps in _DAY_TABLES.items()),
-        spec("fx_rates", deps=["landing_fx_rates"], group="intake"),
-    ],
-    partitions_def=daily,
-    check_specs=[
-        checks.EVERY_ROW_ACCOUNTED_FOR.spec,
-        checks.NO_CONFLICTING_DUPLICATES.spec,
-        checks.LITTLE_QUARANTINED.spec,
-        checks.QUARANTINE_WITHIN_LIMIT.spec,
-        checks.VOLUME_AS_USUAL.spec,
-    ],
-)
-def intake(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
-    """Read the day's landing files; accept each row, drop it as a duplicate, or quarantine it with its reason.
-
-    Contracts that renew themselves by that day are renewed first: the night is when they do.
-    """
-    day = context.partition_key
-    with home.open().lock() as here:
-        if known_at(context) is None:  # a run as of then changes nothing that is agreed
-            _renew(context, here, date.fromisoformat(day))
-        log_other_days(context, ingest(here, date.fromisoformat(day))[1:])
-        read = here.warehouse.read("feed_counts", [day]).collect()
-        by_feed = {row["feed"]: row for row in read.iter_rows(named=True)}
-        for table in _DAY_TABLES:
-            figures = {name: value for name, value in by_feed.get(table, {}).items() if isinstance(value, int)}
-            yield dg.MaterializeResult(asset_key=table, metadata=rows(here.warehouse.rows(table, day)) | counts(figures))
-        yield dg.MaterializeResult(asset_key="fx_rates", metadata=rows(here.warehouse.rows("fx_rates", "all")))
-        yield checks.every_row_accounted_for(read).result
-        yield checks.no_conflicting_duplicates(read).result
-        yield checks.little_quarantined(read).result
-        yield checks.quarantine_within_limit(read, here.settings.quarantine_limit).result
-        yield checks.volume_as_usual(_trailing_counts(here, date.fromisoformat(day)), date.fromisoformat(day)).result
-
-
-def _trailing_counts(home: Home, day: date) -> pl.DataFrame:
-    days = [str(d) for d in days_between(day - checks.TRAILING, day)]
-    return home.warehouse.read("feed_counts", days).collect()
-
-
-def _renew(context: dg.AssetExecutionContext, home: Home, day: date) -> None:
-    renewals = home.contracts.renew(day=day, at=datetime.now(tz=UTC), closed_through=home.closed_through())
-    for made in renewals.made:
-        context.log.info(f"contract {made.contract_id} was renewed: version {made.version}")
-    for refused in renewals.refused:
-        context.log.warning(f"a contract was not renewed: {refused}")

@@ -17,3 +17,6 @@ daily = dg.DailyPartitionsDefinition(FIRST_DAY, timezone="UTC", end_offset=1)
 
 monthly = dg.MonthlyPartitionsDefinition(FIRST_DAY, timezone="UTC", end_offset=4)
 """Billing months, some of the future among them: validation days put a billing date months after its conversion."""
+
+a_month_a_run = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
+"""A backfill that is launched in the UI starts one run for up to 31 days: a run costs more than a small day."""

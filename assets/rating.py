@@ -3,11 +3,11 @@
 import dagster as dg
 
 from assets import checks
-from assets.attribution import Results, log_other_days
 from assets.describe import by_currency, rows, spec, top
 from assets.partitions import monthly
 from assets.resources import HomeResource, known_at
-from assets.upkeep import DRAFTS, MONTH_TABLES, Upkeep
+from assets.upkeep import DRAFTS, Upkeep
+from assets.working import Results, materializations
 from contracts_io.calendar import Month
 
 
@@ -39,16 +39,16 @@ def rate(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
     with home.open().lock() as here:
         upkeep = Upkeep(here, known_at(context))
         *earlier, rated = upkeep.everything(month)
-        log_other_days(context, earlier)
-        tables = {table: here.warehouse.read(table, [str(month)]).collect() for table in MONTH_TABLES}
+        yield from materializations(earlier)
+        tables = {table: here.warehouse.read(table, [str(month)]).collect() for table in ("missing_rates", *DRAFTS)}
         described = {
             "draft_invoices": by_currency(tables["draft_invoices"], "total"),
             "draft_payouts": by_currency(tables["draft_payouts"], "earnings"),
             "draft_invoice_lines": top(tables["draft_invoice_lines"], "amount", ["contract_id", "description", "amount"]),
             "draft_payout_lines": top(tables["draft_payout_lines"], "amount", ["contract_id", "description", "amount"]),
         }
-        for table, frame in tables.items():
-            yield dg.MaterializeResult(asset_key=table, metadata=rows(frame.height) | described.get(table, {}))
+        for table, count in rated.rows.items():
+            yield dg.MaterializeResult(asset_key=table, metadata=rows(count) | described.get(table, {}))
         here.sweep()
         for finding in (*rated.findings, checks.partner_rates_there(tables["missing_rates"])):
             yield finding.result

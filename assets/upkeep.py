@@ -45,11 +45,12 @@ MONTH_TABLES = ("impression_outcomes", "accruals", "action_units", "flights", "m
 
 @dataclass(frozen=True)
 class Touched:
-    """A day, or the first day of a month, that was written: its rows per table, and what the checks found."""
+    """A day, or the first day of a month: its rows per table, what the checks found, and figures of a table by their name."""
 
     partition: str
     rows: dict[str, int] = field(default_factory=dict)
     findings: Sequence[checks.Finding] = ()
+    figures: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 class Upkeep:
@@ -101,6 +102,9 @@ class Upkeep:
             if not all(is_made(files.get(partition), made_from) for files in live)
         }
 
+    def _rows(self, partition: str, *tables: str) -> dict[str, int]:
+        return {table: self.warehouse.rows(table, partition) for table in tables}
+
     def everything(self, through: Month) -> Iterator[Touched]:
         """Bring days, and months up to ``through``, up to date."""
         yield from self.delivery()
@@ -115,7 +119,7 @@ class Upkeep:
         warehouse = self.warehouse
         impressions = self._live("impressions")
         for day, inputs in self._stale_delivery_inputs().items():
-            served, clicked = warehouse.read("impressions", [day]), warehouse.read("clicks", [day])
+            served, clicked = warehouse.read_packed("impressions", [day]), warehouse.read_packed("clicks", [day])
             counts = delivery_counts(served).collect(engine="streaming")
             accounted = checks.counts_add_up(int(counts["impressions"].sum()), impressions[day].rows)
             checks.require([accounted], where=f"delivery day {day}")
@@ -124,7 +128,13 @@ class Upkeep:
                 warehouse.write("touches", day, touches(served, clicked), inputs),
             ]
             warehouse.publish(files)
-            yield Touched(day, {file.table: file.rows for file in files})
+            yield Touched(day, _rows(files), [accounted])
+
+    def delivery_of(self, day: str) -> Touched:
+        """The counts and touches of a day as they are."""
+        counted = self.warehouse.read("delivery_counts", [day]).select("impressions").sum().collect().item()
+        accounted = checks.counts_add_up(int(counted), self.warehouse.rows("impressions", day))
+        return Touched(day, self._rows(day, "delivery_counts", "touches"), [accounted])
 
     def stale_delivery(self) -> list[str]:
         """The delivery days whose counts or touches are missing or were made from other events than are there now."""
@@ -152,22 +162,32 @@ class Upkeep:
                 warehouse.read("conversions", [text]),
                 warehouse.read("conversion_states", [text]),
                 warehouse.read("household_conversions", [text]),
-                warehouse.read("touches", self._touch_days(day)),
+                warehouse.read_packed("touches", self._touch_days(day)),
                 self.terms,
                 self._rates,
                 day,
             )
-            judged = [
-                checks.one_status_each(attributed.attributions.height, warehouse.rows("conversions", text)),
-                checks.credits_add_up(attributed.attributions, attributed.credits),
-            ]
-            checks.require(judged, where=f"delivery day {text}")
+            findings = self._attributed(text, attributed.attributions, attributed.credits)
+            checks.require(findings, where=f"delivery day {text}")
             files = [
                 warehouse.write("attributions", text, attributed.attributions, inputs),
                 warehouse.write("attribution_credits", text, attributed.credits, inputs),
             ]
             warehouse.publish(files)
-            yield Touched(text, {file.table: file.rows for file in files})
+            yield Touched(text, _rows(files), findings, {"attributions": _by_status(attributed.attributions)})
+
+    def attributions_of(self, day: str) -> Touched:
+        """The statuses and credits of a day as they are."""
+        judged, credits = (self.warehouse.read(table, [day]).collect() for table in ("attributions", "attribution_credits"))
+        rows = {"attributions": judged.height, "attribution_credits": credits.height}
+        return Touched(day, rows, self._attributed(day, judged, credits), {"attributions": _by_status(judged)})
+
+    def _attributed(self, day: str, attributions: pl.DataFrame, credits: pl.DataFrame) -> list[checks.Finding]:
+        return [
+            checks.one_status_each(attributions.height, self.warehouse.rows("conversions", day)),
+            checks.exchange_rates_there(attributions),
+            checks.credits_add_up(attributions, credits),
+        ]
 
     def _attribution_inputs(self) -> dict[str, str]:
         conversions, states, laid_out = self._live("conversions"), self._live("conversion_states"), self._live("touches")
@@ -234,11 +254,18 @@ class Upkeep:
         for day, inputs in self._stale(self._judgement_inputs(), "judged_impressions").items():
             judged = judge_delivery(warehouse.read("delivery_counts", [day]), self.terms)
             placed = {side: int(judged.filter(side=side)["impressions"].sum()) for side in ("advertiser", "partner")}
-            tied = [checks.outcomes_add_up(warehouse.rows("impressions", day), placed), checks.both_sides_tie(judged)]
-            checks.require(tied, where=f"delivery day {day}")
+            tied = checks.both_sides_tie(judged)
+            complete = checks.outcomes_add_up(warehouse.rows("impressions", day), placed)
+            checks.require([complete, tied], where=f"delivery day {day}")
             file = warehouse.write("judged_impressions", day, judged, inputs)
             warehouse.publish([file])
-            yield Touched(day, {file.table: file.rows})
+            yield Touched(day, _rows([file]), [tied], {file.table: _by_outcome(judged)})
+
+    def judgements_of(self, day: str) -> Touched:
+        """The judged impressions of a day as they are."""
+        judged = self.warehouse.read("judged_impressions", [day]).collect()
+        figures = {"judged_impressions": _by_outcome(judged)}
+        return Touched(day, {"judged_impressions": judged.height}, [checks.both_sides_tie(judged)], figures)
 
     def _judgement_inputs(self) -> dict[str, str]:
         return {
@@ -315,7 +342,7 @@ class Upkeep:
         }
         files = [warehouse.write(table, str(month), frame, inputs) for table, frame in tables.items()]
         warehouse.publish(files)
-        return Touched(str(month.first), {file.table: file.rows for file in files}, found)
+        return Touched(str(month.first), _rows(files), found)
 
     def _is_served(self, month: Month) -> bool:
         """Whether a minimum can be asked for: from the month of the first delivery on, not for what came late from before."""
@@ -358,3 +385,16 @@ class Upkeep:
         """
         spread = self.known.longest_validation + 2 * ONE_DAY
         return Month.of(month.first - spread).first - spread
+
+
+def _rows(files: Sequence[PartitionFile]) -> dict[str, int]:
+    return {file.table: file.rows for file in files}
+
+
+def _by_status(attributions: pl.DataFrame) -> dict[str, int]:
+    return dict(attributions.group_by("status").len().sort("status").iter_rows())
+
+
+def _by_outcome(judged: pl.DataFrame) -> dict[str, int]:
+    by_outcome = judged.group_by("side", "outcome").agg(pl.col("impressions").sum()).sort("side", "outcome")
+    return {f"{side} {outcome}": impressions for side, outcome, impressions in by_outcome.iter_rows()}

@@ -1,11 +1,11 @@
 """What an analyst would write on the landing files: plain DuckDB and plain Polars, each run as a process of its own.
 
-    python benchmarks/baselines.py (duckdb | polars) LOG OUT FIRST LAST
+    python benchmarks/baselines.py (duckdb | polars) LOG OUT FIRST LAST (counts | credits)...
 
-``OUT/counts.parquet`` has the impressions of the delivery days FIRST to LAST that count once, by the dimensions that
-contracts price; ``OUT/credits.parquet`` the last touch of each of their conversions. The columns are those of the
-product's tables ``delivery_counts`` and ``attribution_credits``. Nothing else of a night is done: no row is checked,
-quarantined or kept, nothing is rated.
+``counts`` writes ``OUT/counts.parquet``: the impressions of the delivery days FIRST to LAST that count once, by the dimensions
+that contracts price. ``credits`` writes ``OUT/credits.parquet``: the last touch of each of their conversions. The columns are
+those of the product's tables ``delivery_counts`` and ``attribution_credits``. Nothing else of a night is done: a row that
+cannot be used is left out by a condition, not kept with its reason; nothing is rated.
 
 An id counts on the earliest delivery day of the nine days before that delivered it, and there at its earliest event time. A
 conversion is credited to the last click within its lookback, else to the last view, of the household on a line item that its
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -29,6 +30,18 @@ LOOKBACK_DAYS = 30 + 7 + 1
 
 COUNTED_BY = ["delivery_day", "line_item_id", "partner_id", "quarter_hour", "device_type", "country"]
 MARKS = ["viewable", "completed", "valid"]
+
+_TIMELY = "event_time between delivery_day - interval 7 days and delivery_day + interval 2 days"
+_COUNTRY = "coalesce(country = '' or (length(country) = 2 and country = upper(country)), true)"
+_CURRENCY = "coalesce(currency = '' or (length(currency) = 3 and currency = upper(currency)), true)"
+USABLE = {
+    "impressions": f"impression_id <> '' and line_item_id <> '' and partner_id <> '' and {_COUNTRY}"
+    f" and coalesce(cost, 0) between 0 and 1000000000 and {_TIMELY}",
+    "clicks": f"click_id <> '' and line_item_id <> '' and partner_id <> '' and {_TIMELY}",
+    "conversions": f"conversion_id <> '' and advertiser_id <> '' and event <> '' and {_COUNTRY} and {_CURRENCY}"
+    f" and coalesce(order_value, 0) between 0 and 1000000000 and {_TIMELY}",
+}
+"""The rows that can be used, in SQL: what is required is there, codes look like codes, amounts and times are in their range."""
 
 
 def agreed_lines(log: Path) -> pl.DataFrame:
@@ -55,48 +68,64 @@ def folders(log: Path, feed: str, first: date, last: date) -> list[Path]:
     return [folder for folder in found if folder.is_dir()]
 
 
-def duckdb_night(log: Path, out: Path, first: date, last: date) -> None:
-    """Plain SQL: a window over the raw log to find the first copy, a join with a window to find the last touch."""
+def _duckdb_files(log: Path, feed: str, since: date, last: date) -> str:
+    listed = ", ".join(f"'{folder}/*.parquet'" for folder in folders(log, feed, since, last))
+    day = "regexp_extract(filename, '(\\d{4}-\\d{2}-\\d{2})/[^/]*$', 1)::date"
+    read = f"read_parquet([{listed}], filename = true)"
+    return f"(select * exclude (filename), {day} as delivery_day from {read} where {USABLE[feed]})"
+
+
+def _duckdb(sql: str) -> None:
     import duckdb  # noqa: PLC0415 - the other baseline does not load it
 
-    def files(feed: str, since: date) -> str:
-        listed = ", ".join(f"'{folder}/*.parquet'" for folder in folders(log, feed, since, last))
-        day = "regexp_extract(filename, '(\\d{4}-\\d{2}-\\d{2})/[^/]*$', 1)::date"
-        return f"(select * exclude (filename), {day} as delivery_day from read_parquet([{listed}], filename = true))"
-
-    connection = duckdb.connect(config={"threads": 2})
+    connection = duckdb.connect()
     connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
-    agreed_lines(log).write_parquet(out / "agreed.parquet")
-    connection.execute(f"""
+    connection.execute(sql)
+
+
+def duckdb_counts(log: Path, out: Path, first: date, last: date) -> None:
+    """Plain SQL: a window over the raw log to find the first copy, then groups."""
+    earlier = first - timedelta(days=EARLIER_DAYS)
+    _duckdb(f"""
         copy (
             with ranked as (
                 select *, row_number() over (
                     partition by impression_id order by delivery_day, event_time, completed, cost nulls first
                 ) as copy
-                from {files("impressions", first - timedelta(days=EARLIER_DAYS))}
+                from {_duckdb_files(log, "impressions", earlier, last)}
             )
             select delivery_day, line_item_id, partner_id, time_bucket(interval '15 minutes', event_time) as quarter_hour,
-                device_type, country, coalesce(viewable, false) as viewable, coalesce(completed, false) as completed,
-                invalid_reason is null as valid, count(*) as impressions, sum(cost) as cost
+                nullif(device_type, '') as device_type, nullif(country, '') as country,
+                coalesce(viewable, false) as viewable, coalesce(completed, false) as completed,
+                coalesce(invalid_reason, '') = '' as valid, count(*) as impressions, sum(cost) as cost
             from ranked
             where copy = 1 and delivery_day >= date '{first}'
             group by all
         ) to '{out / "counts.parquet"}' (format parquet)
     """)
-    since = first - timedelta(days=LOOKBACK_DAYS)
-    connection.execute(f"""
+
+
+def duckdb_credits(log: Path, out: Path, first: date, last: date) -> None:
+    """Plain SQL: the conversions joined with the touches of the lookback, a window to find the last touch."""
+    since, earlier = first - timedelta(days=LOOKBACK_DAYS), first - timedelta(days=EARLIER_DAYS)
+    agreed_lines(log).write_parquet(out / "agreed.parquet")
+    _duckdb(f"""
         copy (
             with touches as (
                 select impression_id as touch_id, event_time, household_id, line_item_id, partner_id, delivery_day,
                     false as is_click
-                from {files("impressions", since)} where household_id is not null and invalid_reason is null
+                from {_duckdb_files(log, "impressions", since, last)}
+                where household_id <> '' and coalesce(invalid_reason, '') = ''
                 union all
                 select click_id, event_time, household_id, line_item_id, partner_id, delivery_day, true
-                from {files("clicks", since)} where household_id is not null and invalid_reason is null
+                from {_duckdb_files(log, "clicks", since, last)}
+                where household_id <> '' and coalesce(invalid_reason, '') = ''
             ),
             copies as (
-                select *, row_number() over (partition by conversion_id order by delivery_day, event_time) as copy
-                from {files("conversions", first - timedelta(days=EARLIER_DAYS))}
+                select *, row_number() over (
+                    partition by conversion_id order by delivery_day, event_time, order_value nulls first
+                ) as copy
+                from {_duckdb_files(log, "conversions", earlier, last)}
             ),
             candidates as (
                 select c.conversion_id, t.touch_id, t.partner_id, t.line_item_id, row_number() over (
@@ -116,34 +145,59 @@ def duckdb_night(log: Path, out: Path, first: date, last: date) -> None:
     """)
 
 
-def polars_night(log: Path, out: Path, first: date, last: date) -> None:
-    """Plain Polars: sort and unique to find the first copy, join, sort and unique to find the last touch."""
+def _polars_files(log: Path, feed: str, since: date, last: date) -> pl.LazyFrame:
+    """The usable rows of a feed; what is required is there, codes look like codes, amounts and times are in their range."""
+    rows = pl.concat(
+        pl.scan_parquet(folder / "*.parquet").with_columns(delivery_day=pl.lit(date.fromisoformat(folder.name)))
+        for folder in folders(log, feed, since, last)
+    )
+    required = {
+        "impressions": ["impression_id", "line_item_id", "partner_id"],
+        "clicks": ["click_id", "line_item_id", "partner_id"],
+        "conversions": ["conversion_id", "advertiser_id", "event"],
+    }[feed]
+    codes = {"impressions": {"country": 2}, "clicks": {}, "conversions": {"country": 2, "currency": 3}}[feed]
+    amounts = {"impressions": ["cost"], "clicks": [], "conversions": ["order_value"]}[feed]
+    age = pl.col("delivery_day").cast(pl.Datetime("us", "UTC")) - pl.col("event_time")
+    return rows.filter(
+        age.is_between(-timedelta(days=2), timedelta(days=7)),
+        *(pl.col(name).is_not_null() for name in required),
+        *(_is_code(pl.col(name), length) for name, length in codes.items()),
+        *(pl.col(name).fill_null(0).is_between(0, 10**9) for name in amounts),
+    )
 
-    def scan(feed: str, since: date) -> pl.LazyFrame:
-        return pl.concat(
-            pl.scan_parquet(folder / "*.parquet").with_columns(delivery_day=pl.lit(date.fromisoformat(folder.name)))
-            for folder in folders(log, feed, since, last)
-        )
 
+def _is_code(text: pl.Expr, length: int) -> pl.Expr:
+    looks_like_one = (text.str.len_bytes() == length) & (text == text.str.to_uppercase())
+    return ((text == "") | looks_like_one).fill_null(value=True)
+
+
+def polars_counts(log: Path, out: Path, first: date, last: date) -> None:
+    """Plain Polars: sort and unique to find the first copy, then groups."""
     (
-        scan("impressions", first - timedelta(days=EARLIER_DAYS))
+        _polars_files(log, "impressions", first - timedelta(days=EARLIER_DAYS), last)
         .sort("delivery_day", "event_time", "completed", "cost")
         .unique("impression_id", keep="first", maintain_order=True)
         .filter(pl.col("delivery_day") >= first)
         .with_columns(
             pl.col("viewable", "completed").fill_null(value=False),
+            pl.col("device_type", "country").replace("", None),
             quarter_hour=pl.col("event_time").dt.truncate("15m"),
-            valid=pl.col("invalid_reason").is_null(),
+            valid=pl.col("invalid_reason").fill_null("") == "",
         )
         .group_by(COUNTED_BY + MARKS)
         .agg(impressions=pl.len(), cost=pl.col("cost").sum())
         .sink_parquet(out / "counts.parquet")
     )
-    since = first - timedelta(days=LOOKBACK_DAYS)
+
+
+def polars_credits(log: Path, out: Path, first: date, last: date) -> None:
+    """Plain Polars: a join of conversions and touches, sort and unique to find the last touch."""
+    since, earlier = first - timedelta(days=LOOKBACK_DAYS), first - timedelta(days=EARLIER_DAYS)
     columns = ["touch_id", "touch_time", "household_id", "line_item_id", "partner_id", "touch_day", "is_click"]
     touches = pl.concat(
-        scan(feed, since)
-        .filter(pl.col("household_id").is_not_null(), pl.col("invalid_reason").is_null())
+        _polars_files(log, feed, since, last)
+        .filter(pl.col("household_id") != "", pl.col("invalid_reason").fill_null("") == "")
         .rename({name: "touch_id", "event_time": "touch_time", "delivery_day": "touch_day"})
         .with_columns(is_click=pl.lit(value=feed == "clicks"))
         .select(columns)
@@ -156,8 +210,8 @@ def polars_night(log: Path, out: Path, first: date, last: date) -> None:
     )
     age = pl.col("event_time") - pl.col("touch_time")
     (
-        scan("conversions", first - timedelta(days=EARLIER_DAYS))
-        .sort("delivery_day", "event_time")
+        _polars_files(log, "conversions", earlier, last)
+        .sort("delivery_day", "event_time", "order_value")
         .unique("conversion_id", keep="first", maintain_order=True)
         .filter(pl.col("delivery_day") >= first)
         .join(agreed.lazy(), on=["advertiser_id", "event"])
@@ -175,7 +229,13 @@ def polars_night(log: Path, out: Path, first: date, last: date) -> None:
     )
 
 
+NIGHTS: dict[str, dict[str, Callable[[Path, Path, date, date], None]]] = {
+    "duckdb": {"counts": duckdb_counts, "credits": duckdb_credits},
+    "polars": {"counts": polars_counts, "credits": polars_credits},
+}
+
+
 if __name__ == "__main__":
-    who, log_folder, out_folder, first_day, last_day = sys.argv[1:]
-    night = {"duckdb": duckdb_night, "polars": polars_night}[who]
-    night(Path(log_folder), Path(out_folder), parse_day(first_day), parse_day(last_day))
+    who, log_folder, out_folder, first_day, last_day, *halves = sys.argv[1:]
+    for half in halves:
+        NIGHTS[who][half](Path(log_folder), Path(out_folder), parse_day(first_day), parse_day(last_day))

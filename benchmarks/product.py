@@ -1,9 +1,16 @@
-"""The product's side of ``night.py``, each verb a process of its own.
+"""The product's side of the benchmarks, each verb a process of its own.
 
-prepare HOME LOG                     a home around the landing files of LOG, its contracts imported and approved
-run HOME DAY...                      services.billing.run
-stages HOME DAY FIGURES              the same day without the orchestrator, stage by stage
-compare HOME OUT VERDICT FIRST LAST  HOME's tables against a baseline's, row by row
+prepare HOME LOG                          a home around the landing files of LOG, its contracts imported and approved
+run HOME DAY...                           services.billing.run
+loop HOME DAY...                          the functions that a run's assets call, without Dagster
+clean HOME DAY                            of these, intake, counts and touches
+before HOME DAY                           the attributions that DAY changed of the days before it
+attribute HOME DAY                        the others: DAY's
+amend HOME CONTRACT DAY RATE              a version of CONTRACT from DAY on, with this rate per thousand; approved
+rate HOME MONTH                           everything through MONTH that is out of date
+shares HOME DAY FIGURES                   run, and what each part of it costs, to FIGURES
+digest HOME FIGURES                       the hash of every live file, to FIGURES
+compare HOME OUT VERDICT FIRST LAST PART... whether HOME's counts and credits are the baseline's in OUT, to VERDICT
 """
 
 from __future__ import annotations
@@ -13,17 +20,17 @@ import time
 _BEGAN = time.process_time(), time.perf_counter()
 
 import json  # noqa: E402 - the clock starts before anything is loaded
-import resource  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Iterator  # noqa: E402
-from contextlib import contextmanager  # noqa: E402
-from datetime import UTC, datetime  # noqa: E402
+from collections import deque  # noqa: E402
+from collections.abc import Iterable  # noqa: E402
+from datetime import UTC, datetime, timedelta  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import polars as pl  # noqa: E402
 
-from contracts_io.calendar import days_between, parse_day  # noqa: E402
+from contracts_io.calendar import Month, days_between, parse_day  # noqa: E402
 from contracts_io.contract import parse_document  # noqa: E402
+from contracts_io.frames import TABLES  # noqa: E402
 from contracts_io.home import Home  # noqa: E402
 from services import billing  # noqa: E402
 
@@ -33,91 +40,150 @@ def prepare(home: Path, log: Path) -> None:
     made = Home.create(home)
     (home / "landing").rmdir()
     (home / "landing").symlink_to(log / "landing")
+    _agree(made, {file.name: file.read_text(encoding="utf-8") for file in sorted((log / "contracts").glob("*.json"))})
+
+
+def _agree(home: Home, texts: dict[str, str]) -> None:
     now = datetime.now(UTC)
-    files = sorted((log / "contracts").glob("*.json"))
-    documents = [(file.name, parse_document(file.read_text(encoding="utf-8"), name=file.name)) for file in files]
-    for imported in made.contracts.import_documents(documents, by="submitter", at=now):
-        made.contracts.approve(*imported[:2], by="approver", at=now, content_hash=imported.content_hash)
+    documents = [(name, parse_document(text, name=name)) for name, text in texts.items()]
+    for imported in home.contracts.import_documents(documents, by="submitter", at=now):
+        home.contracts.approve(*imported[:2], by="approver", at=now, content_hash=imported.content_hash)
 
 
-def run(home: Path, *days: str) -> None:
+def run(home: Path, days: list[str]) -> None:
     """What ``adledger run`` and ``adledger backfill`` do."""
     report = billing.run(Home.open(home), [parse_day(day) for day in days])
     for error in report.failed.values():
         raise error
 
 
-def stages(home: Path, day: str, figures: Path) -> None:
-    """The functions that a run's assets call, one after the other; CPU and wall seconds of each to ``figures``."""
-    measured: dict[str, dict[str, float]] = {}
+def loop(home: Path, days: list[str]) -> None:
+    """What the assets of such a run do, one function after the other."""
+    from assets.intake import ingest  # noqa: PLC0415 - loads Dagster, which others do not
+    from assets.upkeep import Upkeep  # noqa: PLC0415
 
-    def since(stage: str, cpu: float, wall: float) -> None:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        measured[stage] = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall, "peak_mb": peak}
-
-    @contextmanager
-    def stage(name: str) -> Iterator[None]:
-        cpu, wall = time.process_time(), time.perf_counter()
-        yield
-        since(name, cpu, wall)
-
-    since("load Polars, pandera, SQLAlchemy", 0.0, _BEGAN[1])
-    with stage("load Dagster and the assets"):
-        from assets.intake import ingest  # noqa: PLC0415
-        from assets.upkeep import Upkeep  # noqa: PLC0415
     here = Home.open(home)
-    with stage("intake: read, judge, remove duplicates, write"):
-        ingest(here, parse_day(day))
-    upkeep = Upkeep(here)
-    with stage("delivery counts and touches"):
-        list(upkeep.delivery())
-    with stage("contracts in force"):
-        _ = upkeep.terms
-    with stage("attribution"):
-        list(upkeep.attributions())
-    with stage("judging impressions"):
-        list(upkeep.judgements())
-    with stage("rating and drafts: which months are stale"):
-        months = upkeep.stale_months()
-    for month in months:
-        with stage(f"rating and drafts: {month}"):
-            upkeep.rate(month)
-    with stage("sweep"):
+    with here.lock():
+        for day in days:
+            ingest(here, parse_day(day))
+            _done(Upkeep(here).delivery())
+        months = Upkeep(here).months()
+        _done(Upkeep(here).everything(months[-1]))
         here.sweep()
-    figures.write_text(json.dumps(measured), encoding="utf-8")
 
 
-def compare(home: Path, out: Path, verdict: Path, first: str, last: str) -> None:
-    """Whether counts and credits of the delivery days are those of the baseline in ``out``; written to ``verdict``."""
+def clean(home: Path, day: str) -> None:
+    """The raw day becomes accepted rows, counts and touches."""
+    from assets.intake import ingest  # noqa: PLC0415
+    from assets.upkeep import Upkeep  # noqa: PLC0415
+
+    here = Home.open(home)
+    ingest(here, parse_day(day))
+    _done(Upkeep(here).delivery())
+
+
+def attribute(home: Path, through: str) -> None:
+    """The attributions up to day ``through`` that are out of date."""
+    from assets.upkeep import Upkeep  # noqa: PLC0415
+
+    _done(Upkeep(Home.open(home)).attributions(through=through))
+
+
+def amend(home: Path, contract_id: str, day: str, rate: str) -> None:
+    """A version of the contract that charges ``rate`` for its first term from ``day`` on."""
+    here = Home.open(home)
+    document = json.loads((here.landing.resolve().parent / "contracts" / f"{contract_id}.json").read_text(encoding="utf-8"))
+    document["effective_from"] = day
+    document["terms"][0]["pricing"]["rate"] = rate
+    _agree(here, {f"{contract_id}.json": json.dumps(document)})
+
+
+def rate(home: Path, month: str) -> None:
+    """Everything up to the end of ``month`` that is out of date, and its drafts."""
+    from assets.upkeep import Upkeep  # noqa: PLC0415
+
+    _done(Upkeep(Home.open(home)).everything(Month.parse(month)))
+
+
+def digest(home: Path, figures: Path) -> None:
+    """The hash of each live file of the warehouse by table and partition."""
+    catalogue = Home.open(home).warehouse.catalogue
+    found = {f"{table} {day}": file.sha256 for table in TABLES for day, file in catalogue.live(table).items()}
+    figures.write_text(json.dumps(found), encoding="utf-8")
+
+
+def compare(home: Path, out: Path, verdict: Path, first: str, last: str, parts: list[str]) -> None:
+    """Whether counts and credits of the delivery days are those of the baseline in ``out``, as far as that has them."""
     days = [str(day) for day in days_between(parse_day(first), parse_day(last))]
-    warehouse = Home.open(home).warehouse
-    counts = warehouse.read_days("delivery_counts", days).collect()
-    theirs = pl.read_parquet(out / "counts.parquet").select(counts.columns).cast(counts.schema)
-    per_line = [frame.group_by("line_item_id").agg(pl.col("impressions", "cost").sum()) for frame in (counts, theirs)]
-    credits = warehouse.read("attribution_credits", days).select("conversion_id", "touch_id", "partner_id", "line_item_id")
-    earned = credits.collect()
-    their_credits = pl.read_parquet(out / "credits.parquet").select(earned.columns)
-    same = {
-        "accepted impressions": counts["impressions"].sum() == theirs["impressions"].sum(),
-        "counts per line item": per_line[0].sort("line_item_id").equals(per_line[1].sort("line_item_id")),
-        "every count": counts.sort(counts.columns).equals(theirs.sort(counts.columns)),
-        "the touch of each conversion": earned.sort("conversion_id").equals(their_credits.sort("conversion_id")),
-    }
-    sizes = f"{counts['impressions'].sum():,} accepted, {per_line[0].height:,} line items, {counts.height:,} counts"
-    compared = f"{sizes}, {earned.height:,} credited conversions"
-    differing = [what for what, equal in same.items() if not equal]
-    found = {"agrees": not differing, "compared": compared + (f"; differ: {', '.join(differing)}" if differing else "")}
-    verdict.write_text(json.dumps(found), encoding="utf-8")
+    compared = {"counts": _compared_counts, "credits": _compared_credits}
+    found = [
+        compared[part](Home.open(home), out, days)
+        if (out / f"{part}.parquet").exists()
+        else (True, f"no {part}: the baseline did not finish")
+        for part in parts
+    ]
+    agrees = all(agrees for agrees, _ in found)
+    verdict.write_text(json.dumps({"agrees": agrees, "compared": "; ".join(what for _, what in found)}), encoding="utf-8")
+
+
+def _compared_counts(home: Home, out: Path, days: list[str]) -> tuple[bool, str]:
+    agrees, impressions, height = True, 0, 0
+    for day in days:  # one at a time: a count mostly covers one impression, so all of them may be too many
+        counts = home.warehouse.read_days("delivery_counts", [day]).collect()
+        theirs = pl.scan_parquet(out / "counts.parquet").filter(pl.col("delivery_day") == parse_day(day))
+        same = theirs.select(counts.columns).cast(counts.schema).sort(counts.columns).collect()
+        agrees &= counts.sort(counts.columns).equals(same)
+        impressions, height = impressions + int(counts["impressions"].sum()), height + counts.height
+    return agrees, f"{impressions:,} accepted impressions in {height:,} counts"
+
+
+def _compared_credits(home: Home, out: Path, days: list[str]) -> tuple[bool, str]:
+    columns = ["conversion_id", "touch_id", "partner_id", "line_item_id"]
+    earned = home.warehouse.read("attribution_credits", days).select(columns).collect()
+    theirs = pl.read_parquet(out / "credits.parquet").select(columns).with_columns(_uuid_text("touch_id"))
+    agrees = earned.sort("conversion_id").equals(theirs.sort("conversion_id"))
+    return agrees, f"the touches of {earned.height:,} credited conversions"
+
+
+def _uuid_text(column: str) -> pl.Expr:
+    """An id as text, also where it is 16 bytes."""
+    import polars.selectors as cs  # noqa: PLC0415
+
+    digits = cs.by_name(column) & cs.binary()
+    return digits.bin.encode("hex").str.replace("^(.{8})(.{4})(.{4})(.{4})(.{12})$", "$1-$2-$3-$4-$5")
+
+
+def _done(steps: Iterable[object]) -> None:
+    deque(steps, maxlen=0)
 
 
 if __name__ == "__main__":
-    verb, *arguments = sys.argv[1:]
+    verb, at, *rest = sys.argv[1:]
+    where = Path(at)
     match verb:
         case "prepare":
-            prepare(Path(arguments[0]), Path(arguments[1]))
+            prepare(where, Path(rest[0]))
         case "run":
-            run(Path(arguments[0]), *arguments[1:])
-        case "stages":
-            stages(Path(arguments[0]), arguments[1], Path(arguments[2]))
+            run(where, rest)
+        case "loop":
+            loop(where, rest)
+        case "clean":
+            clean(where, rest[0])
+        case "before":
+            attribute(where, str(parse_day(rest[0]) - timedelta(days=1)))
+        case "attribute":
+            attribute(where, rest[0])
+        case "amend":
+            amend(where, *rest[:3])
+        case "rate":
+            rate(where, rest[0])
+        case "shares":
+            from shares import measured_run
+
+            measured_run(where, rest[0], Path(rest[1]), _BEGAN)
+        case "digest":
+            digest(where, Path(rest[0]))
         case "compare":
-            compare(Path(arguments[0]), Path(arguments[1]), Path(arguments[2]), *arguments[3:5])
+            compare(where, Path(rest[0]), Path(rest[1]), rest[2], rest[3], rest[4:])
+        case _:
+            sys.exit(f"{verb}: not a verb of this program")

@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from contracts_io.calendar import ONE_DAY, format_instant
+from contracts_io.calendar import ONE_DAY, Month, format_instant
 from contracts_io.contract import Contract, Cpm, Dcpm, InForce
 from contracts_io.errors import ContractError
 
@@ -80,7 +80,8 @@ NO_LIMITS = ApprovalLimits()
 class StoredVersion(NamedTuple):
     """A version as the books hold it; who decided, when and why are None while it waits.
 
-    ``first_approval``: that of the first of two persons, where two were needed.
+    ``closed_months``: those that it changes, as far as they were closed when it was submitted. ``first_approval``: that of the
+    first of two persons, where two were needed.
     """
 
     contract: Contract
@@ -95,6 +96,7 @@ class StoredVersion(NamedTuple):
     retroactive: bool
     warnings: tuple[str, ...] = ()
     first_approval: Approval | None = None
+    closed_months: tuple[Month, ...] = ()
 
 
 _NEXT = {
@@ -158,6 +160,29 @@ def after_approval(version: StoredVersion, *, by: str, limits: ApprovalLimits, w
             remedy="have another person approve it",
         )
     return after
+
+
+def check_closed_months(
+    version: StoredVersion, approved: Sequence[ApprovedVersion], closed: Iterable[Month], *, retroactive: bool, where: str
+) -> bool:
+    """Whether an approval of ``version`` now changes a month that was closed after it was submitted without --retroactive.
+
+    ``approved``: the contract's versions that are approved. ContractError, naming these months, unless the approval is
+    ``retroactive``.
+    """
+    if version.retroactive:
+        return False
+    now_approved = ApprovedVersion(version.contract, version.version, version.submitted_at)
+    since = [month for month in months_changed(approved, now_approved, closed) if month not in version.closed_months]
+    if since and not retroactive:
+        months = ", ".join(map(str, since))
+        raise ContractError(
+            f"it changes {months}, closed since it was submitted",
+            where=where,
+            remedy="approve it with --retroactive, then issue the difference with `adledger adjust "
+            f"{since[0]}`; or reject it, and have it submitted with a later effective_from",
+        )
+    return bool(since)
 
 
 def check_content(given: str, content_hash: str, *, where: str) -> None:
@@ -260,3 +285,19 @@ def in_force(versions: Sequence[ApprovedVersion], known_at: datetime | None = No
 def stretches_of(approved: Mapping[str, Sequence[ApprovedVersion]], known_at: datetime | None = None) -> list[InForce]:
     """The stretches of all contracts, given each contract's approved versions by its id: by contract id, then by day."""
     return [stretch for contract_id in sorted(approved) for stretch in in_force(approved[contract_id], known_at)]
+
+
+def months_changed(approved: Sequence[ApprovedVersion], version: ApprovedVersion, months: Iterable[Month]) -> list[Month]:
+    """Those of ``months`` in which something else is in force, or billed, once ``version`` is approved too."""
+    before, after = in_force(approved), in_force([*approved, version])
+    return [month for month in months if _reaching(before, month) != _reaching(after, month)]
+
+
+def _reaching(stretches: Sequence[InForce], month: Month) -> list[tuple[int, date, date]]:
+    """The versions whose stretches reach into a month, also by conversions that are billed days after, with first and last day."""
+    cut = []
+    for contract, version, first, last in stretches:
+        billed = month.last if last is None else last + timedelta(days=contract.validation_days)
+        if first <= month.last and billed >= month.first:
+            cut.append((version, max(first, month.first), min(billed, month.last)))
+    return cut

@@ -20,7 +20,7 @@ _CLOSE_APPROVAL = "close_approval"
 class Roles:
     """Who may do what; None: anyone. ``two_approvals_above``: where one person's approval of a contract is not enough.
 
-    ``close_approval``: a close is prepared by one person and approved by another.
+    ``close_approval``: a close, or the notes of an adjustment, is prepared by one person and approved by another.
     """
 
     submit: tuple[str, ...] | None = None

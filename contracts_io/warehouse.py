@@ -26,6 +26,7 @@ import polars as pl
 
 from contracts_io.errors import WarehouseError
 from contracts_io.frames import TABLES
+from contracts_io.ids import is_id, packed, unpacked
 
 ROW_GROUP_ROWS = 122_880
 _STAGING = ".staging"
@@ -77,12 +78,14 @@ class Warehouse:
     def write(self, table: str, partition: str, frame: pl.LazyFrame | pl.DataFrame, inputs: str = "") -> PartitionFile:
         """Write a partition's rows, checked, under their final name; it becomes live by ``publish``.
 
-        ``inputs`` is the fingerprint of what the rows were made from. Raises WarehouseError where rows break the table's
-        rules or the disk does not take them; then nothing is left behind.
+        Ids that the table packs may come as text or in their parts. ``inputs`` is the fingerprint of what the rows were made
+        from. Raises WarehouseError where rows break the table's rules or the disk does not take them; then nothing is left
+        behind.
         """
         folder = self.root / table / partition
         with self._temporary() as path:
-            self._sink(frame, path)
+            present = frame.lazy().collect_schema()
+            self._sink(packed(frame.lazy(), [name for name in TABLES[table].packed if name in present]), path)
             written = pl.scan_parquet(path)
             rows = int(written.select(pl.len()).collect().item())
             TABLES[table].check(written, has_rows=rows > 0)
@@ -102,7 +105,8 @@ class Warehouse:
     def staged(self, frame: pl.LazyFrame) -> Iterator[pl.LazyFrame]:
         """The rows of ``frame``, calculated once and kept in a temporary file for as long as the block runs."""
         with self._temporary() as path:
-            self._sink(frame, path)
+            with _disk_errors(path):
+                frame.sink_parquet(path, compression="uncompressed", statistics=False, row_group_size=ROW_GROUP_ROWS)
             yield pl.scan_parquet(path)
 
     def publish(self, files: Iterable[PartitionFile]) -> list[PartitionFile]:
@@ -116,20 +120,33 @@ class Warehouse:
 
         A file in ``unpublished`` is read in place of the live one of its partition.
         """
+        return unpacked(self.read_packed(table, partitions, unpublished), TABLES[table].packed)
+
+    def read_packed(
+        self, table: str, partitions: Collection[str] | None = None, unpublished: Iterable[PartitionFile] = ()
+    ) -> pl.LazyFrame:
+        """The same as it is kept, ids that the table packs in their parts: what reads millions of rows handles no text."""
         paths = [self._existing(file) for file in self._files(table, partitions, unpublished) if file.rows]
         if not paths:
-            return TABLES[table].empty().lazy()
+            return pl.LazyFrame(schema=TABLES[table].stored_schema)
         return pl.scan_parquet(paths)
 
     def read_days(
         self, table: str, days: Collection[str] | None = None, unpublished: Iterable[PartitionFile] = ()
     ) -> pl.LazyFrame:
-        """The same for a daily table, with the ``delivery_day`` of each row as first column."""
+        """As ``read``, of a daily table, with the ``delivery_day`` of each row as first column."""
+        return self._with_days(table, self._files(table, days, unpublished), pl.lit(value=True))
+
+    def read_id(self, table: str, column: str, value: str, days: Collection[str] | None = None) -> pl.LazyFrame:
+        """As ``read_days``, the rows whose id is ``value`` alone; the table packs ids of ``column``."""
+        return self._with_days(table, self._files(table, days, ()), is_id(column, value))
+
+    def _with_days(self, table: str, files: Iterable[PartitionFile], where: pl.Expr) -> pl.LazyFrame:
         frames = [
-            pl.scan_parquet(self._existing(file)).select(
+            unpacked(pl.scan_parquet(self._existing(file)).filter(where), TABLES[table].packed).select(
                 pl.lit(date.fromisoformat(file.partition)).alias("delivery_day"), pl.all()
             )
-            for file in self._files(table, days, unpublished)
+            for file in files
             if file.rows
         ]
         if not frames:

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from contracts_io.ids import packed, parts, unpacked
 from contracts_io.terms import TermFrames
 
 OFF = timedelta(0)
@@ -42,12 +43,12 @@ _AGAINST = {
 def candidates(conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFrames) -> pl.DataFrame:
     """Conversion x touch that could have earned it: ``conversion``, TOUCH, ``term_id``, ``click_over_view``; no order.
 
-    ``conversions``: rows of ``statuses.judged`` under a contract, with their number ``conversion``.
+    ``conversions``: rows of ``statuses.judged`` under a contract, with their number ``conversion``. ``touches``: the table as
+    it is kept, ids packed.
     """
     looking, lines, overrides = _looking(conversions, terms)
     found = (
-        touches.filter(_any_of("household_id", looking), _any_of("line_item_id", lines))
-        .join(looking.lazy(), on="household_id")
+        _of_households(touches, looking)
         .filter(~_TOO_LATE)
         .join(lines.lazy(), on=["scope", "line_item_id"])
         .join(overrides.lazy(), on=["scope", "partner_id"], how="left")
@@ -71,8 +72,7 @@ def all_touches(conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFra
     longest = pl.max_horizontal("view_lookback", "click_lookback", "longest")
     why = pl.coalesce(pl.when(against).then(pl.lit(reason)) for reason, against in _AGAINST.items())
     return (
-        touches.filter(_any_of("household_id", looking))
-        .join(looking.lazy(), on="household_id")
+        _of_households(touches, looking)
         .join(widest.lazy(), on="scope", how="left")
         .filter(longest >= _AGE)
         .join(lines.lazy(), on=["scope", "line_item_id"], how="left")
@@ -87,9 +87,15 @@ def all_touches(conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFra
     )
 
 
-def _any_of(column: str, wanted: pl.DataFrame) -> pl.Expr:
-    """A condition that holds as the rows are read, so that the join after it never holds more of them than it must."""
-    return pl.col(column).is_in(wanted[column].unique().implode())
+def _of_households(touches: pl.LazyFrame, looking: pl.DataFrame) -> pl.LazyFrame:
+    """The touches of the households that look back, beside what each looks back for; the ids of touches as text.
+
+    One half of the id settles, as the rows are read, that almost none of them is held.
+    """
+    half = parts("household_id")[1]
+    near = touches.filter(pl.col(half).is_in(looking[half].unique().implode()))
+    beside = near.join(looking.lazy(), on=parts("household_id"), nulls_equal=True)
+    return unpacked(beside, ["touch_id"])
 
 
 def _goes_after_clicks(counts: pl.Expr) -> pl.Expr:
@@ -121,9 +127,11 @@ def _looking(conversions: pl.DataFrame, terms: TermFrames) -> tuple[pl.DataFrame
         override_click_lookback="click_lookback",
     )
     return (
-        looking.select(
+        packed(looking.lazy(), ["household_id"])
+        .collect()
+        .select(
             "conversion",
-            "household_id",
+            *parts("household_id"),
             "event_time",
             "scope",
             "view_lookback",

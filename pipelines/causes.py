@@ -7,6 +7,8 @@ are counted on. A line's cause is the evidence on its term; a line of a whole co
     reversal, restatement: a conversion adjustment that was not in      amendment to version 2: approved in between
     exchange rate: a rate that was added or corrected
 
+A tax rate that was amended changes no line: the document has that cause itself.
+
 Days are UTC delivery days; months are billing months.
 """
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -216,6 +219,24 @@ def amendment_evidence(
         day=nothing,
         version=pl.col("version"),
     )
+
+
+def tax_changes(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, str]:
+    """Why documents of contracts have another tax where their lines are the same, by contract.
+
+    Given are the versions that documents go by (contract_id, version, tax_rate_micros), before and after.
+    """
+    both = before.join(after, on="contract_id", suffix="_after").sort("contract_id")
+    changed = both.filter(pl.col("tax_rate_micros") != pl.col("tax_rate_micros_after"))
+    columns = ["contract_id", "version_after", "tax_rate_micros", "tax_rate_micros_after"]
+    return {
+        contract_id: f"{AMENDED} to version {version}: tax rate {_share(old)} -> {_share(new)}"
+        for contract_id, version, old, new in changed.select(columns).iter_rows()
+    }
+
+
+def _share(micros: int) -> str:
+    return f"{Decimal(micros).scaleb(-6).normalize():f}"
 
 
 def only_one_knows(before: Iterable[ApprovedVersion], after: Iterable[ApprovedVersion]) -> list[int]:

@@ -13,23 +13,53 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from contracts_io.calendar import INSTANT
 from contracts_io.frames import TABLES
 from contracts_io.money import NANOS_TYPE
+from pipelines.packing import Packing, Texts, distinct
 
 DIMENSIONS = [name for name in TABLES["delivery_counts"].columns if name not in ("impressions", "cost")]
+_TEXTS = [name for name in DIMENSIONS if TABLES["delivery_counts"].polars_schema[name] == pl.String]
+_MARKS = [name for name in DIMENSIONS if TABLES["delivery_counts"].polars_schema[name] == pl.Boolean]
+_READ = [*_TEXTS, "event_time", "viewable", "completed", "invalid_reason", "cost"]
+_QUARTER = 15 * 60 * 1_000_000
 
 
 def delivery_counts(impressions: pl.LazyFrame, kept: Sequence[str] = ()) -> pl.LazyFrame:
     """Count a delivery day's accepted impressions (table ``impressions``) into table ``delivery_counts``, sorted.
 
     Columns of ``impressions`` in ``kept`` are kept apart and stand first: with its id each impression is a count of its own.
+    The impressions are read twice, the first time at once: for the values at hand. With ``kept`` they are held in memory.
     """
+    read = impressions.select(*kept, *_READ)
+    rows = read.collect(engine="streaming").lazy() if kept else read
+    *found, quarters = distinct(rows.with_columns(event_time=_quarter()), *_TEXTS, "event_time")
+    texts = {name: Texts(values) for name, values in zip(_TEXTS, found, strict=True)}
+    first, last = quarters.min() or 0, quarters.max() or 0
+    assert isinstance(first, int)
+    assert isinstance(last, int)
+    sizes = {name: of.size for name, of in texts.items()} | {"quarter_hour": last - first + 1} | dict.fromkeys(_MARKS, 2)
+    packing = Packing({name: sizes[name] for name in DIMENSIONS})
+    codes = {
+        **{name: of.code(name) for name, of in texts.items()},
+        "quarter_hour": _quarter() - first,
+        "viewable": pl.col("viewable"),
+        "completed": pl.col("completed"),
+        "valid": pl.col("invalid_reason").is_null(),
+    }
+    unpacked = {
+        **{name: of.text(packing.code(name)) for name, of in texts.items()},
+        "quarter_hour": ((packing.code("quarter_hour").cast(pl.Int64) + first) * _QUARTER).cast(INSTANT),
+        **{name: packing.code(name).cast(pl.Boolean) for name in _MARKS},
+    }
     return (
-        impressions.with_columns(
-            quarter_hour=pl.col("event_time").dt.truncate("15m"), valid=pl.col("invalid_reason").is_null()
-        )
-        .group_by(*kept, *DIMENSIONS)
+        rows.group_by(*kept, *packing.packed(codes))
         .agg(impressions=pl.len().cast(pl.Int64), cost=pl.col("cost").sum().cast(NANOS_TYPE))
-        .sort(*kept, *DIMENSIONS)
-        .select(*kept, *TABLES["delivery_counts"].columns)
+        .sort(*kept, *packing.words)
+        .select(*kept, *(unpacked[name].alias(name) for name in DIMENSIONS), "impressions", "cost")
     )
+
+
+def _quarter() -> pl.Expr:
+    """The number of the quarter of an hour in which an impression was served."""
+    return pl.col("event_time").to_physical() // _QUARTER

@@ -1,124 +1,79 @@
 """One event counts once (spec 3.4): within a delivery day the earliest row of an id, across days the earlier day.
 
-Almost every id is distinct. So a first pass looks only at 64-bit hashes of ids and finds the few that occur more than once;
-only their rows are then collected and settled by the full id. A collision of hashes costs a look, never a row. The hashes
-are those of one process and are stored nowhere.
+Almost every id is distinct. So only one 64-bit half of each id is looked at first, sorted, and the few values that occur more
+than once are found; their rows alone are then fetched and settled by the whole id. Ids that share a half cost a look, never a
+row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
 from contracts_io.feeds.columns import FEEDS
+from contracts_io.ids import parts
 
+KEYS_AT_ONCE = 3 << 24
+"""How many halves are sorted in one go: 384 MiB of them, and as much again."""
 _POSITION = "position"
 _KEPT = "kept "
 
 
-@dataclass(frozen=True)
-class WithinDay:
-    """A delivery day without repeats of its own.
+class Settled(NamedTuple):
+    """What of a delivery day does not count.
 
-    ``kept`` has the columns of the rows given, in the order of arrival. ``dropped`` has a row for each row dropped: id,
-    conflict (its content, the canonical columns, differs from the row that was kept), in the order of arrival.
+    ``dropped``: file, row, conflict (the canonical columns differ from the row that was kept) of repeats within the day.
+    ``repeats``: whole rows, and conflict, of those whose id an earlier day delivered. Both in the order of arrival.
     """
 
-    kept: pl.LazyFrame
     dropped: pl.DataFrame
-
-
-@dataclass(frozen=True)
-class AcrossDays:
-    """A delivery day without repeats of earlier days.
-
-    ``accepted`` has the columns of the rows given, in the order of arrival. ``repeats`` has the rows dropped, whole, and
-    conflict (the content, the canonical columns, differs from the row accepted earlier), in the order of arrival.
-    """
-
-    accepted: pl.LazyFrame
     repeats: pl.DataFrame
 
 
-def within_day(valid: pl.LazyFrame, feed: str) -> WithinDay:
-    """The usable rows of a delivery day, one for each id: the earliest by time, then by the canonical columns, nulls first.
+def key(feed: str) -> str:
+    """The column of the half of an id by which its repeats are looked for, in a table as it is kept."""
+    return parts(FEEDS[feed].id_column)[1]
 
-    ``valid`` has the canonical columns, typed, and any others, which decide nothing; its order, which must be the same each
-    time it is collected, is the order of arrival. It is collected twice, and once more by whoever collects ``kept``.
+
+def suspects(today: pl.Series, earlier: pl.LazyFrame, feed: str, at_once: int = KEYS_AT_ONCE) -> pl.Series:
+    """The keys that occur more than once among those of ``today`` and of the rows ``earlier``; without order.
+
+    ``today`` may have nulls, which are no keys; ``earlier`` has at least the column ``key(feed)``.
+    """
+    name = key(feed)
+    of_earlier = earlier.select(name)
+    total = len(today) + of_earlier.select(pl.len()).collect().item()
+    turns = -(-total // at_once)
+    found = []
+    for turn in range(turns):
+        mine = pl.col(name) % turns == turn if turns > 1 else pl.col(name).is_not_null()
+        now = today.to_frame(name).lazy().filter(mine)
+        keys = pl.concat([now, of_earlier.filter(mine)]).collect(engine="streaming")[name].sort(multithreaded=False)
+        found.append(keys.filter(keys == keys.shift(1)).unique())
+    return pl.concat(found) if found else pl.Series(name, dtype=pl.Int64)
+
+
+def settle(several: pl.DataFrame, before: pl.DataFrame, feed: str) -> Settled:
+    """Which of the rows ``several`` of a delivery day do not count, beside the rows ``before`` that earlier days delivered.
+
+    Both have file, row and the canonical columns, typed, ids as text; ``several`` in the order of arrival, ``before`` in that
+    of its days. A row that no other shares its id with may be among them or not. Within the day the first counts by time,
+    then by the canonical columns, nulls first.
     """
     of_feed = FEEDS[feed]
-    names = of_feed.column_names
-    suspects = _repeated(_hashes(valid, of_feed.id_column))
-    if suspects.is_empty():
-        return WithinDay(valid, pl.DataFrame(schema={"id": pl.String, "conflict": pl.Boolean}))
-    numbered = valid.with_row_index(_POSITION)
-    several = numbered.filter(_among(of_feed.id_column, suspects)).collect(engine="streaming")
+    names, id_column = of_feed.column_names, of_feed.id_column
     first = [of_feed.time_column, *(name for name in names if name != of_feed.time_column)]
-    in_order = several.sort(*first, _POSITION, nulls_last=False)
-    kept = in_order.unique(of_feed.id_column, keep="first", maintain_order=True)
+    in_order = several.with_row_index(_POSITION).sort(*first, _POSITION, nulls_last=False)
+    kept = in_order.unique(id_column, keep="first", maintain_order=True)
     dropped = in_order.join(kept.select(_POSITION), on=_POSITION, how="anti").sort(_POSITION)
-    compared = _compared(dropped, kept, of_feed.id_column, names)
-    without = pl.col(_POSITION).is_in(dropped[_POSITION].implode())
-    return WithinDay(
-        numbered.filter(~without).drop(_POSITION),
-        compared.select(pl.col(of_feed.id_column).alias("id"), "conflict"),
+    there = before.unique(id_column, keep="first", maintain_order=True)
+    repeats = kept.join(there.select(id_column), on=id_column, how="semi").sort(_POSITION)
+    return Settled(
+        _compared(dropped, kept, id_column, names).select("file", "row", "conflict"),
+        _compared(repeats, there, id_column, names).select(*several.columns, "conflict"),
     )
-
-
-def across_days(kept: pl.LazyFrame, feed: str, earlier: pl.LazyFrame) -> AcrossDays:
-    """The rows of a delivery day whose id is not among the ``earlier`` accepted ones.
-
-    ``kept`` is that of ``within_day``; ``earlier`` has the canonical columns of the rows accepted on the previous days that
-    count.
-    """
-    of_feed = FEEDS[feed]
-    names = of_feed.column_names
-    given = kept.collect_schema()
-    today = _hashes(kept, of_feed.id_column)
-    suspects = _seen(today, earlier, of_feed.id_column)
-    if suspects.is_empty():
-        return AcrossDays(kept, pl.DataFrame(schema={**given, "conflict": pl.Boolean}))
-    before = earlier.select(names).filter(_among(of_feed.id_column, suspects)).collect(engine="streaming")
-    before = before.unique(of_feed.id_column, keep="first", maintain_order=True)
-    numbered = kept.with_row_index(_POSITION)
-    repeats = (
-        numbered.filter(_among(of_feed.id_column, suspects))
-        .collect(engine="streaming")
-        .join(before.select(of_feed.id_column), on=of_feed.id_column, how="semi")
-        .sort(_POSITION)
-    )
-    without = pl.col(_POSITION).is_in(repeats[_POSITION].implode())
-    return AcrossDays(
-        numbered.filter(~without).drop(_POSITION),
-        _compared(repeats, before, of_feed.id_column, names).select(*given, "conflict"),
-    )
-
-
-def _hashes(rows: pl.LazyFrame, id_column: str) -> pl.Series:
-    return rows.select(_hash(id_column)).collect(engine="streaming").to_series()
-
-
-def _hash(id_column: str) -> pl.Expr:
-    return pl.col(id_column).hash()
-
-
-def _among(id_column: str, hashes: pl.Series) -> pl.Expr:
-    return _hash(id_column).is_in(hashes.implode())
-
-
-def _repeated(hashes: pl.Series) -> pl.Series:
-    """The values that occur more than once: in sorted order they have an equal neighbour."""
-    in_order = hashes.sort()
-    return in_order.filter(in_order == in_order.shift(1)).unique()
-
-
-def _seen(today: pl.Series, earlier: pl.LazyFrame, id_column: str) -> pl.Series:
-    """The hashes of today that are also among those of the ids of ``earlier``."""
-    before = earlier.select(_hash(id_column).alias(today.name))
-    matches = before.join(today.unique().to_frame().lazy(), on=today.name, how="semi")
-    return matches.collect(engine="streaming").to_series().unique()
 
 
 def _compared(rows: pl.DataFrame, kept: pl.DataFrame, id_column: str, names: Sequence[str]) -> pl.DataFrame:

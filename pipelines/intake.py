@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from types import MappingProxyType
 
 import polars as pl
 
 from contracts_io.calendar import INSTANT, ONE_DAY, start_of
-from contracts_io.feeds.columns import CANONICAL, FEEDS, Feed, Kind, Reading
-from pipelines.reading import typed, within_calendar
+from contracts_io.feeds.columns import CANONICAL, FEEDS, Column, Feed, Kind, Reading
+from contracts_io.frames import TABLES
+from contracts_io.ids import packed, parts
+from pipelines.reading import exact_amount, typed, within_calendar
 
 UNREADABLE = "unreadable"
 """The refusal of a row that could not be parsed, which therefore never comes here."""
@@ -23,26 +25,41 @@ _ALL_CANONICAL: Mapping[str, Reading] = MappingProxyType({})
 def judge(
     raw: pl.LazyFrame, feed: str, day: date, horizon_days: int, readings: Mapping[str, Reading] = _ALL_CANONICAL
 ) -> pl.LazyFrame:
-    """Each row of one file typed and judged, in the order of ``raw``: file, row, the canonical columns, ``refusal``.
+    """Each row of one file typed and judged, in the order of ``raw``: file, row, the feed's table as it is kept, ``refusal``.
 
-    ``raw`` has file, row and each canonical column as String (null: missing), a column of instants also as ``INSTANT``.
-    ``readings`` says by canonical column how its text is understood; ``day`` is the delivery day. Types are those of
-    ``accepted_schema(feed)``. ``refusal`` is null for a usable row, else ``missing_<column>``, ``bad_<column>``,
-    ``too_early`` or ``too_late``, the first that applies; the values of a refused row that are not acceptable are null.
+    ``raw`` has file, row and each canonical column as in ``feeds.rows.FileRows``; ids that the table packs may be packed.
+    ``readings`` says by canonical column how its text is understood; ``day`` is the delivery day. ``refusal`` is null for a
+    usable row, else ``missing_<column>``, ``bad_<column>``, ``too_early`` or ``too_late``, the first that applies; the values
+    of a refused row that are not acceptable are null.
     """
-    of_feed = FEEDS[feed]
+    of_feed, table = FEEDS[feed], TABLES[feed]
     types = raw.collect_schema()
-    values = []
-    for column in of_feed.columns:
-        source = pl.col(column.name)
-        if types[column.name] == INSTANT:
-            value = within_calendar(source)
-        else:
-            value = typed(source, column.kind, readings.get(column.name, CANONICAL))
-        values.append(value.alias(_value(column.name)))
-    refusal = pl.coalesce(*_missing(of_feed), *_bad(of_feed), *_untimely(of_feed, day, horizon_days)).alias(REFUSAL)
-    results = [_result(column.name, column.kind) for column in of_feed.columns]
-    return raw.with_columns(values).select("file", "row", *results, refusal)
+    columns = [column for column in of_feed.columns if column.name not in table.packed]
+    values = [_typed(column, types[column.name], readings.get(column.name, CANONICAL)) for column in columns]
+    unpacked = [name for name in table.packed if name in types]
+    refusal = pl.coalesce(
+        *_missing(of_feed, {*table.packed} - {*unpacked}), *_bad(of_feed), *_untimely(of_feed, day, horizon_days)
+    ).alias(REFUSAL)
+    results = {column.name: _result(column.name, column.kind) for column in columns}
+    kept = [name for name in table.columns if name not in table.packed or name in unpacked]
+    already = [part for name in table.packed if name not in unpacked for part in parts(name)]
+    judged = raw.with_columns(
+        value.alias(_value(column.name)) for column, value in zip(columns, values, strict=True)
+    ).select(*(results.get(name, pl.col(name)) for name in kept), *already, refusal)
+    # Ids are packed last, so that whoever asks for some of the rows packs only theirs.
+    return packed(judged, unpacked).select(*table.stored_schema, REFUSAL)
+
+
+def _typed(column: Column, dtype: pl.DataType, reading: Reading) -> pl.Expr:
+    source = pl.col(column.name)
+    match column.kind:
+        case Kind.INSTANT if dtype == INSTANT:
+            return within_calendar(source)
+        case Kind.DECIMAL if dtype != pl.String:
+            return exact_amount(source)
+        case Kind.BOOLEAN if dtype == pl.Boolean:
+            return source
+    return typed(source, column.kind, reading)
 
 
 def _value(name: str) -> str:
@@ -58,11 +75,11 @@ def _refuse(where: pl.Expr, refusal: str) -> pl.Expr:
     return pl.when(where).then(pl.lit(refusal))
 
 
-def _missing(feed: Feed) -> list[pl.Expr]:
+def _missing(feed: Feed, packed_already: Collection[str]) -> list[pl.Expr]:
     """What is required and not there; a restatement requires the value that it states."""
     refusals = []
     for column in feed.columns:
-        absent = pl.col(column.name).is_null()
+        absent = pl.col(parts(column.name)[1] if column.name in packed_already else column.name).is_null()
         if column.required:
             refusals.append(_refuse(absent, f"missing_{column.name}"))
         elif column.required_by_action is not None:

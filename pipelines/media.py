@@ -11,22 +11,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import NamedTuple
 
 import polars as pl
 
-from contracts_io.frames import OUTCOMES, TABLES
-from contracts_io.money import FACTOR_TYPE, MICRO, NANOS_TYPE, from_nanos
+from contracts_io.frames import OUTCOMES
+from contracts_io.money import FACTOR_TYPE, NANOS_TYPE, from_nanos
 from contracts_io.terms import TermFrames
-from pipelines.multipliers import LISTED, Multipliers, hour_of_week, multipliers, tells_apart, with_product
+from pipelines.multipliers import PRICED, Multipliers, multipliers, with_product
+from pipelines.packing import Packing, Texts, distinct, looked_up
 
 PAID_BY_IMPRESSIONS = ["cpm", "dcpm", "revenue_share"]
 """The models of a partner term that cover an impression; cpa pays by the action."""
 
 _MODELS = {"advertiser": ["cpm", "dcpm", "cpa"], "partner": PAID_BY_IMPRESSIONS}
 _TERM = ["contract_id", "version", "term_id"]
-_ONE = MICRO**3
-_OUTCOME = pl.Enum(OUTCOMES)
+_SIDES = ["advertiser", "partner"]
+_OUTCOME = pl.Enum(sorted(OUTCOMES))
+_BILLED, _INVALID = (sorted(OUTCOMES).index(name) for name in ("billed", "invalid_traffic"))
+_MARKS = ["viewable", "completed", "valid"]
 _FURTHEST_ZONE = timedelta(days=1)
+
+
+class _Merged(NamedTuple):
+    """A day's counts, added up over what no term that could cover them prices apart.
+
+    ``places``: their ``line_item_id`` and ``partner_id`` with ``on``, the first quarter of an hour with the same local dates;
+    sorted, with a number ``place`` from 0. ``rows``: the columns kept, the words of ``packing``, ``place``, ``impressions``,
+    ``cost``. ``packing`` has the codes of _MARKS and of PRICED, these 0 where they make no difference. ``lines`` and
+    ``partners`` are the ids at hand.
+    """
+
+    places: pl.DataFrame
+    rows: pl.DataFrame
+    packing: Packing
+    lines: Texts
+    partners: Texts
 
 
 def judge_delivery(counts: pl.LazyFrame, terms: TermFrames, kept: Sequence[str] = ()) -> pl.DataFrame:
@@ -34,28 +54,21 @@ def judge_delivery(counts: pl.LazyFrame, terms: TermFrames, kept: Sequence[str] 
 
     A count belongs to its local date, or to its UTC date where no contract covers it. Contract, version and term are null
     of invalid traffic; advertiser, multiplier and cost are told of billed rows only. Columns of ``counts`` in ``kept`` are
-    kept apart and stand first: an id of each count, to see what becomes of it alone.
+    kept apart and stand first: an id of each count, to see what becomes of it alone. With ``kept`` the counts are held in
+    memory; else they are read twice.
     """
-    quarters = counts.select("quarter_hour").unique().collect(engine="streaming")["quarter_hour"]
+    counts = counts.collect(engine="streaming").lazy() if kept else counts
+    lines, partners, quarters = distinct(counts, "line_item_id", "partner_id", "quarter_hour")
     claims = _claims(terms.terms, quarters)
-    factors = multipliers(terms, claims)
-    calendar = _calendar(quarters, claims["timezone"].unique().to_list(), factors.zones)
-    rows = _merged(counts, calendar, factors, kept)
-    clock = _clock(calendar, claims)
-    advertiser = _claimed_by_advertiser(rows, claims, clock)
+    factors = multipliers(terms, claims, quarters)
+    same_dates = _same_dates(quarters, claims["timezone"].unique().to_list())
+    merged = _merged(counts, Texts(lines), Texts(partners), same_dates, factors, kept)
+    clock = _clock(merged.places["on"].unique(), claims)
+    advertiser = _claimed_by_advertiser(merged.places, claims, clock)
     partner = _claimed_by_partner(advertiser, claims, clock)
-    sides = [
-        _judged(side, claims, clock, factors, kept).with_columns(pl.lit(name).alias("side"))
-        for name, side in (("advertiser", advertiser), ("partner", partner))
-    ]
-    columns = [*kept, *TABLES["judged_impressions"].columns]
-    return (
-        pl.concat(sides)
-        .join(claims.select("claim", *_TERM), on="claim", how="left")
-        .with_columns(pl.col("outcome").cast(pl.String), pl.col("multiplier").reinterpret(dtype=FACTOR_TYPE))
-        .select(columns)
-        .sort(columns[:-2])
-    )
+    sides = [_placed(side, claims, clock, factors) for side in (advertiser, partner)]
+    judged = [_judged(merged, places, factors, kept) for places in sides]
+    return _told(judged, sides, merged, claims, kept)
 
 
 def matches_filters() -> pl.Expr:
@@ -86,71 +99,56 @@ def _day(value: object) -> date:
     return value
 
 
-def _calendar(quarters: pl.Series, zones: list[str], hour_zones: list[str]) -> pl.DataFrame:
-    """Per ``quarter_hour`` the first quarter with the same local dates, and with the same hours where hours are priced.
-
-    Columns ``quarter_hour``, ``same_dates``: the first with the same date in UTC and in each of ``zones``; ``same_hours``:
-    that also has the same local hour of the week in each of ``hour_zones``.
-    """
+def _same_dates(quarters: pl.Series, zones: list[str]) -> pl.DataFrame:
+    """Per ``quarter_hour`` the first, ``on``, with the same date in UTC and in each of ``zones``."""
     quarter = pl.col("quarter_hour")
     dates = {f"date {zone}": quarter.dt.convert_time_zone(zone).dt.date() for zone in {"UTC", *zones}}
-    hours = {f"hour {zone}": hour_of_week(quarter, zone) for zone in hour_zones}
-    return (
-        quarters.to_frame()
-        .with_columns(**dates, **hours)
-        .select(
-            "quarter_hour",
-            same_dates=quarter.min().over(list(dates)),
-            same_hours=quarter.min().over([*dates, *hours]),
-        )
-    )
+    return quarters.to_frame().with_columns(**dates).select("quarter_hour", on=quarter.min().over(list(dates)))
 
 
-def _clock(calendar: pl.DataFrame, claims: pl.DataFrame) -> pl.DataFrame:
-    """Local date and hour of the week of every ``quarter_hour`` that counts were merged into, in every zone at hand.
-
-    Columns ``quarter_hour``, ``timezone``, ``local_on``, ``hour_of_week``.
-    """
-    merged = pl.concat([calendar["same_dates"], calendar["same_hours"]]).unique().alias("quarter_hour").to_frame()
-    quarter = pl.col("quarter_hour")
-    zones = sorted(set(claims["timezone"]))
+def _clock(ons: pl.Series, claims: pl.DataFrame) -> pl.DataFrame:
+    """The local date of each quarter of an hour ``on`` in each zone at hand: ``on``, ``timezone``, ``local_on``."""
     return pl.concat(
-        merged.with_columns(
-            timezone=pl.lit(zone),
-            local_on=quarter.dt.convert_time_zone(zone).dt.date(),
-            hour_of_week=hour_of_week(quarter, zone),
-        )
-        for zone in zones or ["UTC"]
+        ons.to_frame().with_columns(timezone=pl.lit(zone), local_on=pl.col("on").dt.convert_time_zone(zone).dt.date())
+        for zone in sorted(set(claims["timezone"])) or ["UTC"]
     )
 
 
-def _merged(counts: pl.LazyFrame, calendar: pl.DataFrame, factors: Multipliers, kept: Sequence[str]) -> pl.DataFrame:
-    """The counts, added up over what no term that could cover them prices apart: device, country, quarters of an hour.
-
-    ``on`` is the first quarter of an hour with the same local dates, ``hour`` the first with the same hours or null.
-    """
-    listed = [
-        pl.when(tells_apart(factors, name) & pl.col(name).is_in(factors.listed[name][name].unique().implode()))
-        .then(pl.col(name))
-        .alias(name)
-        for name in LISTED
-    ]
-    return (
-        counts.join(calendar.lazy(), on="quarter_hour")
-        .group_by(
-            *kept,
-            "line_item_id",
-            "partner_id",
-            "viewable",
-            "completed",
-            "valid",
-            *listed,
-            on="same_dates",
-            hour=pl.when(tells_apart(factors, "hour")).then("same_hours"),
-        )
+def _merged(
+    counts: pl.LazyFrame,
+    lines: Texts,
+    partners: Texts,
+    same_dates: pl.DataFrame,
+    factors: Multipliers,
+    kept: Sequence[str],
+) -> _Merged:
+    """The counts, added up on the codes of what tells them apart."""
+    ons = same_dates["on"].unique().sort()
+    place_sizes = {"line_item_id": lines.size, "partner_id": partners.size, "on": ons.len()}
+    packing = Packing(place_sizes | {"marks": 2 ** len(_MARKS)} | factors.sizes)
+    marks = pl.lit(0, pl.UInt8)
+    for mark in _MARKS:
+        marks = marks * 2 + pl.col(mark)
+    quarters = same_dates.with_columns(pl.col("on").rank("dense") - 1).join(factors.hours, on="quarter_hour")
+    rows = (
+        counts.join(quarters.lazy(), on="quarter_hour")
+        .with_columns(lines.code("line_item_id"), partners.code("partner_id"))
+        .group_by(*kept, *packing.packed({"marks": marks} | factors.codes(lines, partners)))
         .agg(pl.col("impressions").sum(), pl.col("cost").sum().cast(NANOS_TYPE))
         .collect(engine="streaming")
+        .lazy()
     )
+    by_place = Packing(place_sizes, "place")
+    rows = rows.with_columns(by_place.packed({name: packing.code(name) for name in place_sizes}))
+    numbered = rows.select(by_place.words).unique().sort(by_place.words).with_row_index("place").collect(engine="streaming")
+    places = numbered.select(
+        "place",
+        line_item_id=lines.text(by_place.code("line_item_id")),
+        partner_id=partners.text(by_place.code("partner_id")),
+        on=looked_up(ons, by_place.code("on")),
+    )
+    placed = rows.join(numbered.lazy(), on=by_place.words).drop(by_place.words).collect(engine="streaming")
+    return _Merged(places, placed, packing, lines, partners)
 
 
 def _claimed_by_advertiser(rows: pl.DataFrame, claims: pl.DataFrame, clock: pl.DataFrame) -> pl.DataFrame:
@@ -172,16 +170,17 @@ def _claimed_by_partner(advertiser: pl.DataFrame, claims: pl.DataFrame, clock: p
         "claim", "timezone", "first_on", "last_on", "line_items", "advertisers", partner_id="party_id"
     )
     rows = advertiser.drop("claim")
-    key = ["partner_id", "line_item_id", "advertiser_id", "on"]
-    offers = rows.select(key).unique().join(own, on="partner_id").filter(matches_filters())
-    return _with_first_claim(rows, offers, key, clock)
+    ids = ["partner_id", "line_item_id", "advertiser_id"]
+    key = [*ids, "on"]
+    offers = rows.select(ids).unique().join(own, on="partner_id").filter(matches_filters())
+    return _with_first_claim(rows, offers.join(rows.select(key).unique(), on=ids, nulls_equal=True), key, clock)
 
 
 def _with_first_claim(rows: pl.DataFrame, offers: pl.DataFrame, key: list[str], clock: pl.DataFrame) -> pl.DataFrame:
     """Add ``claim``: of the key's offers in force on the local date the first, by contract id, then by document order."""
     first = (
         offers.select(*key, "claim", "timezone", "first_on", "last_on")
-        .join(clock, left_on=["on", "timezone"], right_on=["quarter_hour", "timezone"])
+        .join(clock, on=["on", "timezone"])
         .filter(pl.col("local_on").is_between("first_on", "last_on"))
         .group_by(key)
         .agg(pl.col("claim").min())
@@ -189,33 +188,129 @@ def _with_first_claim(rows: pl.DataFrame, offers: pl.DataFrame, key: list[str], 
     return rows.join(first, on=key, how="left", nulls_equal=True)
 
 
-def _judged(
-    rows: pl.DataFrame, claims: pl.DataFrame, clock: pl.DataFrame, factors: Multipliers, kept: Sequence[str]
-) -> pl.DataFrame:
-    """One side's claimed counts, each with its outcome, added up: what ``judged_impressions`` has, the term as ``claim``."""
-    priced = rows.lazy().join(claims.lazy().select("claim", "timezone", "model", "billable_on"), on="claim", how="left")
-    dates = clock.lazy().select("timezone", "local_on", on="quarter_hour")
-    hours = clock.lazy().select("timezone", "hour_of_week", hour="quarter_hour")
-    told = priced.join(dates, on=["on", "timezone"], how="left").with_columns(outcome=_outcome())
-    if factors.zones:
-        told = told.join(hours, on=["hour", "timezone"], how="left")
-    billed = pl.col("outcome") == "billed"
-    paid_by_cost = billed & (pl.col("model") == "dcpm")
+def _placed(claimed: pl.DataFrame, claims: pl.DataFrame, clock: pl.DataFrame, factors: Multipliers) -> pl.DataFrame:
+    """The places that one side has claimed, by ``place``, with what their term says of them and the date they belong to.
+
+    ``first_place`` is the first of those that differ in nothing that is told of them.
+    """
+    of_term = claims.select("claim", "timezone", "model", "billable_on").join(
+        factors.terms.select("claim", "^by_.*$"), on="claim", how="left"
+    )
     return (
-        with_product(told, factors)
-        .group_by(
-            *kept,
-            "line_item_id",
-            "partner_id",
-            "outcome",
-            month_date=pl.coalesce("local_on", pl.col("on").dt.date()),
-            claim=pl.when(pl.col("outcome") != "invalid_traffic").then("claim"),
-            multiplier=pl.when(billed).then("multiplier").otherwise(pl.lit(_ONE, pl.Int128)),
-            advertiser_id=pl.when(billed).then("advertiser_id"),
+        claimed.join(of_term, on="claim", how="left")
+        .join(clock, on=["on", "timezone"], how="left")
+        .with_columns(pl.col("^by_.*$").fill_null(False), month_date=pl.coalesce("local_on", pl.col("on").dt.date()))
+        .with_columns(
+            first_place=pl.col("place").min().over("line_item_id", "partner_id", "claim", "month_date", "advertiser_id")
         )
-        .agg(
-            pl.col("impressions").sum(),
-            pl.when(paid_by_cost).then("cost").otherwise(from_nanos(pl.lit(0))).sum().cast(NANOS_TYPE).alias("cost"),
+        .sort("place")
+    )
+
+
+def _judged(merged: _Merged, places: pl.DataFrame, factors: Multipliers, kept: Sequence[str]) -> pl.DataFrame:
+    """One side's counts, each with its ``outcome``, a code of _OUTCOME, and ``multiplier``, added up by ``place`` and these."""
+    cases = _cases(places)
+    place, case = pl.col("place"), pl.col("place") * 2 ** len(_MARKS) + merged.packing.code("marks")
+    told = Packing({"place": places.height, "outcome": len(OUTCOMES)} | factors.sizes)
+    codes = {
+        "place": looked_up(places["first_place"], place),
+        "outcome": pl.col("outcome"),
+        **{name: pl.when(pl.col("priced") & 2**bit > 0).then(name).otherwise(0) for bit, name in enumerate(PRICED)},
+    }
+    rows = (
+        merged.rows.lazy()
+        .with_columns(merged.packing.code(name) for name in PRICED)
+        .with_columns(outcome=looked_up(cases["outcome"], case), priced=looked_up(cases["priced"], case))
+        .group_by(*kept, *told.packed(codes))
+        .agg(pl.col("impressions").sum(), pl.col("cost").sum())
+        .select(*kept, *(told.code(name) for name in codes), "impressions", "cost")
+        .with_columns(claim=pl.when(pl.col("outcome") == _BILLED).then(looked_up(places["claim"], place)))
+    )
+    columns = [*kept, "place", "outcome", "multiplier", "impressions", "cost"]
+    return with_product(rows, factors).select(columns).collect(engine="streaming")
+
+
+def _cases(places: pl.DataFrame) -> pl.DataFrame:
+    """Of each place the code of the ``outcome`` of counts by their marks, in order, and what ``priced`` them: a bit each."""
+    priced = pl.sum_horizontal(pl.col(f"by_{name}").cast(pl.UInt8) * 2**bit for bit, name in enumerate(PRICED))
+    cases = places.select("place", "claim", "model", "billable_on", priced=priced)
+    for mark in _MARKS:
+        cases = cases.join(pl.DataFrame({mark: [False, True]}), how="cross")
+    outcome = pl.col("outcome")
+    return (
+        cases.sort("place", *_MARKS)
+        .select(_outcome().to_physical().alias("outcome"), "priced")
+        .select(outcome, pl.when(outcome == _BILLED).then("priced").otherwise(0))
+    )
+
+
+def _told(
+    judged: list[pl.DataFrame], sides: list[pl.DataFrame], merged: _Merged, claims: pl.DataFrame, kept: Sequence[str]
+) -> pl.DataFrame:
+    """Table ``judged_impressions`` of what was judged at the places of either side."""
+    terms = claims.select(_TERM).unique().sort(_TERM).with_row_index("term", offset=1)
+    advertisers = Texts(pl.concat([claims["party_id"], pl.Series([None], dtype=pl.String)]))
+    dates = pl.concat([places["month_date"] for places in sides]).unique().sort()
+    told = Packing(
+        {
+            "side": len(_SIDES),
+            "month_date": dates.len(),
+            "term": terms.height + 1,
+            "line_item_id": merged.lines.size,
+            "partner_id": merged.partners.size,
+            "outcome": len(OUTCOMES),
+        }
+    )
+    billed = pl.col("outcome") == _BILLED
+    rows = []
+    for side, (judged_rows, places) in enumerate(zip(judged, sides, strict=True)):
+        of_place = (
+            places.join(claims.select("claim", *_TERM), on="claim", how="left", maintain_order="left")
+            .join(terms, on=_TERM, how="left", maintain_order="left")
+            .select(
+                pl.col("term").fill_null(0),
+                merged.lines.code("line_item_id"),
+                merged.partners.code("partner_id"),
+                advertisers.code("advertiser_id"),
+                month_date=dates.search_sorted(places["month_date"]),
+                by_cost=(pl.col("model") == "dcpm").fill_null(False),
+            )
+        )
+        at_place = {name: looked_up(of_place[name], pl.col("place")) for name in of_place.columns}
+        codes = at_place | {
+            "side": pl.lit(side),
+            "outcome": pl.col("outcome"),
+            "term": pl.when(pl.col("outcome") != _INVALID).then(at_place["term"]).otherwise(0),
+        }
+        rows.append(
+            judged_rows.lazy().select(
+                *kept,
+                *told.packed(codes),
+                "multiplier",
+                "impressions",
+                advertiser=pl.when(billed).then(at_place["advertiser_id"]).otherwise(0),
+                cost=pl.when(billed & at_place["by_cost"]).then("cost").otherwise(from_nanos(pl.lit(0))),
+            )
+        )
+    named = pl.concat([terms.clear(1), terms])
+    keys = [*kept, *told.words, "multiplier", "advertiser"]
+    return (
+        pl.concat(rows)
+        .group_by(keys)
+        .agg(pl.col("impressions").sum(), pl.col("cost").sum().cast(NANOS_TYPE))
+        .sort(keys)
+        .select(
+            *kept,
+            looked_up(pl.Series(_SIDES), told.code("side")).alias("side"),
+            looked_up(dates, told.code("month_date")).alias("month_date"),
+            *(looked_up(named[name], told.code("term")).alias(name) for name in _TERM),
+            merged.lines.text(told.code("line_item_id")).alias("line_item_id"),
+            merged.partners.text(told.code("partner_id")).alias("partner_id"),
+            looked_up(pl.Series(sorted(OUTCOMES)), told.code("outcome")).alias("outcome"),
+            pl.col("multiplier").reinterpret(dtype=FACTOR_TYPE),
+            advertisers.text(pl.col("advertiser")).alias("advertiser_id"),
+            "impressions",
+            "cost",
         )
         .collect(engine="streaming")
     )

@@ -63,6 +63,15 @@ def amount(raw: pl.Expr, reading: Reading) -> pl.Expr:
         value = text.cast(NANOS_TYPE, strict=False)
     else:
         value = _product(raw, parse_scaled(reading.factor, _FACTOR_PLACES))
+    return _in_range(value)
+
+
+def exact_amount(number: pl.Expr) -> pl.Expr:
+    """An integer, or a decimal of at most 9 places, as ``NANOS_TYPE``: from 0 to 10^9."""
+    return _in_range(number.cast(NANOS_TYPE, strict=False))
+
+
+def _in_range(value: pl.Expr) -> pl.Expr:
     return pl.when((value >= 0) & (value <= HIGHEST_AMOUNT)).then(value)
 
 

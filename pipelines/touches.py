@@ -9,14 +9,18 @@ from __future__ import annotations
 import polars as pl
 
 from contracts_io.frames import TABLES
+from contracts_io.ids import parts
 
 
 def touches(impressions: pl.LazyFrame, clicks: pl.LazyFrame) -> pl.LazyFrame:
-    """A delivery day's accepted impressions and clicks as table ``touches``: views, then clicks, in order of arrival."""
+    """A delivery day's accepted impressions and clicks as table ``touches``: views, then clicks, in order of arrival.
+
+    Both come as they are kept, ids packed (``Warehouse.read_packed``), and so do the touches.
+    """
     views = _usable(impressions).select(
-        "household_id",
+        *parts("household_id"),
         pl.lit("view").alias("touch_kind"),
-        pl.col("impression_id").alias("touch_id"),
+        *_ids("impression_id"),
         pl.col("event_time").alias("touch_time"),
         "line_item_id",
         "partner_id",
@@ -24,17 +28,21 @@ def touches(impressions: pl.LazyFrame, clicks: pl.LazyFrame) -> pl.LazyFrame:
         "completed",
     )
     clicked = _usable(clicks).select(
-        "household_id",
+        *parts("household_id"),
         pl.lit("click").alias("touch_kind"),
-        pl.col("click_id").alias("touch_id"),
+        *_ids("click_id"),
         pl.col("event_time").alias("touch_time"),
         "line_item_id",
         "partner_id",
         pl.lit(False).alias("viewable"),
         pl.lit(False).alias("completed"),
     )
-    return pl.concat([views, clicked]).select(TABLES["touches"].columns)
+    return pl.concat([views, clicked]).select(*TABLES["touches"].stored_schema)
+
+
+def _ids(name: str) -> list[pl.Expr]:
+    return [pl.col(part).alias(of_touch) for part, of_touch in zip(parts(name), parts("touch_id"), strict=True)]
 
 
 def _usable(events: pl.LazyFrame) -> pl.LazyFrame:
-    return events.filter(pl.col("household_id").is_not_null(), pl.col("invalid_reason").is_null())
+    return events.filter(pl.col("household_id_lo").is_not_null(), pl.col("invalid_reason").is_null())

@@ -132,18 +132,28 @@ def give_notice(
 
 
 def approve(
-    home: Home, contract_id: str, version: int | None, *, by: str, at: datetime, content: str | None = None
+    home: Home,
+    contract_id: str,
+    version: int | None,
+    *,
+    by: str,
+    at: datetime,
+    content: str | None = None,
+    retroactive: bool = False,
 ) -> Decision:
     """Approve a submitted version, as somebody who may; None: the one that waits.
 
     ``content``: the hash of the content that was seen, or its first 12 digits at least; None: that of the version as it is now.
+    ``retroactive``: also where it changes a month that was closed after it was submitted.
     """
     roles = home.settings.roles
     roles.require("approve", by)
     chosen = choose(home.contracts.versions(contract_id), version)
     seen = chosen.content_hash if content is None else content
     limits = roles.two_approvals_above
-    return home.contracts.approve(contract_id, chosen.version, by=by, at=at, content_hash=seen, limits=limits)
+    return home.contracts.approve(
+        contract_id, chosen.version, by=by, at=at, content_hash=seen, limits=limits, retroactive=retroactive
+    )
 
 
 def reject(home: Home, contract_id: str, version: int | None, *, by: str, at: datetime, reason: str) -> Decision:

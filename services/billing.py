@@ -5,7 +5,7 @@ Verbs hold the home's lock, so that two of them never write at once, and leave n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -14,22 +14,20 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from assets.failures import DaysFailedError
 from contracts_io.calendar import Month, days_between, months_between
 from contracts_io.errors import AdledgerError, BooksError, FeedError, RoleError, UsageError
 from contracts_io.formats.exports import EXPORTS, document_frames, projected
 from contracts_io.formats.tables import write_tables
 from contracts_io.home import Home
 from contracts_io.overlay import overlaid
-from contracts_io.store.documents import PreparedClose, already_closed, not_over, still_open
-from services.orchestrator import Orchestrator, orchestrated
+from contracts_io.store.documents import Act, Prepared, already_closed, not_over, still_open
+from services.orchestrator import Orchestrator, Progress, Steps, orchestrated
 
 if TYPE_CHECKING:
     from assets.composing import Documents
     from assets.upkeep import Upkeep
     from contracts_io.warehouse import Warehouse
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how many steps of it are done, and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +63,10 @@ def run(
     ``known_at`` the contracts are those that were approved by then: the tables are those of a run at that instant, until the
     next run without it. ``compare``: the report says what changed of the months that were drafted before.
     """
-    failed: dict[date, AdledgerError] = {}
     with _writing(home) as orchestrator:
         before = _Drafted(home) if compare else None
-        for done, day in enumerate(days):
-            progress("taking in", done, len(days))
-            try:
-                orchestrator.run("take_in", day, known_at=known_at)
-            except AdledgerError as error:
-                failed[day] = error
-        progress("taking in", len(days), len(days))
+        told = Steps(progress, {"intake": ("taking in", len(days)), "count_delivery": ("counting", len(days))})
+        failed = orchestrator.run_days("take_in", days, known_at, told)
         taken = [day for day in days if day not in failed]
         months = _bring_up_to_date(home, orchestrator, progress, known_at) if taken else []
         changes = before.changes(months, known_at) if before else {}
@@ -94,21 +86,16 @@ def refuse_future(days: Sequence[date], today: date) -> None:
         )
 
 
-def some_days_failed(report: RunReport) -> FeedError:
+def some_days_failed(report: RunReport) -> DaysFailedError:
     """What to say of a backfill in which days failed: each with its error."""
-    of = len(report.days) + len(report.failed)
-    return FeedError(
-        f"{len(report.failed)} of {of} delivery days failed, the others are in:"
-        + "".join(f"\n  - {day}: {error}" for day, error in report.failed.items()),
-        remedy="put them right, then run the same command again",
-    )
+    return DaysFailedError(report.failed, len(report.days) + len(report.failed))
 
 
 class _Drafted:
     """The drafts of a home as they are when it is made, to compare later ones with."""
 
     def __init__(self, home: Home) -> None:
-        from assets.causes import drafted_by  # noqa: PLC0415 - loads Dagster
+        from assets.causes import drafted_by  # noqa: PLC0415 - loads the pipelines
 
         self._home = home
         self._look = drafted_by(home)
@@ -116,7 +103,7 @@ class _Drafted:
 
     def changes(self, months: Sequence[Month], known_at: datetime | None) -> dict[Month, pl.DataFrame]:
         """The lines of those of ``months`` that were drafted before which differ now."""
-        from assets.causes import look_of  # noqa: PLC0415 - loads Dagster
+        from assets.causes import look_of  # noqa: PLC0415 - loads the pipelines
         from assets.upkeep import Upkeep  # noqa: PLC0415
         from services.comparison import as_drafted, differences  # noqa: PLC0415
 
@@ -148,77 +135,87 @@ def close(home: Home, month: Month, issued_on: date, by: str | None = None, prog
         progress("closing", 1, 1)
 
 
-def prepare_close(
-    home: Home, month: Month, issued_on: date, by: str | None, at: datetime, progress: Progress = unseen
-) -> PreparedClose:
-    """Bring everything up to date and keep what a close would issue for another person to approve; RoleError as of ``close``.
+def prepare(
+    home: Home, act: Act, month: Month, issued_on: date, by: str | None, at: datetime, progress: Progress = unseen
+) -> Prepared | None:
+    """Bring everything up to date and keep what an act would issue for another person to approve; RoleError as of ``close``.
 
-    BooksError where something stands against closing the month.
+    None where a closed month needs no notes. BooksError where something stands against it.
     """
     if not by:
-        raise RoleError("say who prepares the close", where="[roles] close_approval in adledger.toml", remedy="--by USER")
-    _require_closable(home, month, issued_on, by)
+        what = f"say who prepares the {act.noun}"
+        raise RoleError(what, where="[roles] close_approval in adledger.toml", remedy="--by USER")
+    if act is Act.CLOSE:
+        _require_closable(home, month, issued_on, by)
+    else:
+        _require_adjustable(home, month, by)
     with _writing(home) as orchestrator:
-        from assets.closing import prepare  # noqa: PLC0415 - loads Dagster, which the orchestrator has done
+        from assets.adjusting import prepare_notes  # noqa: PLC0415 - loads the pipelines
+        from assets.closing import prepare as prepare_documents  # noqa: PLC0415
 
         _bring_up_to_date(home, orchestrator, progress)
-        return prepare(home, month, issued_on, by, at)
+        kept = prepare_documents if act is Act.CLOSE else prepare_notes
+        return kept(home, month, issued_on, by, at)
 
 
-def approve_close(
-    home: Home,
-    month: Month,
-    by: str | None,
-    content: str | None = None,
-    issued_on: date | None = None,
-    progress: Progress = unseen,
-) -> None:
-    """Issue what another person prepared, on the day of issue that they gave; ``content`` as of ``closing.prepared_for``.
+def to_approve(home: Home, act: Act, month: Month, by: str | None, content: str | None = None) -> Prepared:
+    """What another person prepared and ``by`` may approve; the act itself, done by them on its date of issue, approves it.
 
-    BooksError where nothing is prepared, or it has changed since, naming what; then nothing was issued.
+    ``content`` as of ``preparing.prepared_for``. UsageError where nothing asks for an approval, RoleError where ``by`` may
+    not give it, BooksError where nothing is prepared or the month is not one for the act.
     """
-    from assets.closing import prepared_for  # noqa: PLC0415 - loads Dagster
+    from assets.preparing import prepared_for  # noqa: PLC0415 - loads the pipelines
 
     if not home.settings.roles.close_approval:
         raise UsageError(
-            "closes are not approved here: [roles] close_approval is not set in adledger.toml",
-            remedy=f"leave out --approve: `adledger close {month}` issues the documents",
+            f"{act.noun}s are not approved here: [roles] close_approval is not set in adledger.toml",
+            remedy=f"leave out --approve: `adledger {act} {month}` issues the documents",
         )
     home.settings.roles.require("close", by)
-    if closed := home.books.closed_months().get(month):
+    closed = home.books.closed_months().get(month)
+    if closed and act is Act.CLOSE:
         raise already_closed(month, closed.closed_on)
-    prepared = prepared_for(home, month, by, content)
-    close(home, month, issued_on or prepared.issued_on, by, progress)
+    if not closed and act is Act.ADJUST:
+        raise still_open(month)
+    return prepared_for(home, act, month, by, content)
 
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a close would do: the documents with the numbers they would have, and every reason that would stop it.
+    """What an act would do: the documents with the numbers they would have, and every reason that would stop it.
 
-    ``content_hash`` is what an approval is bound to; ``prepared``: the close that waits for one.
+    ``content_hash`` is what an approval is bound to; ``prepared``: what waits for one.
     """
 
     documents: Documents | None
     against: list[str]
     content_hash: str | None
-    prepared: PreparedClose | None
+    prepared: Prepared | None
 
 
-def dry_close(home: Home, month: Month, issued_on: date) -> DryRun:
-    """What ``close`` would issue and what stands against it; everything is rated apart, and nothing is written."""
-    from assets.closing import as_they_would_be, content_hash, standing_against  # noqa: PLC0415 - loads Dagster
+def dry_run(home: Home, act: Act, month: Month, issued_on: date) -> DryRun:
+    """What an act would issue and what stands against it; everything is rated apart, and nothing is written."""
+    from assets import adjusting, closing  # noqa: PLC0415 - loads the pipelines
+    from assets.preparing import content_hash  # noqa: PLC0415
     from assets.upkeep import Upkeep  # noqa: PLC0415
 
     _require_something_delivered(home, month)
+    is_closed = month in home.books.closed_months()
+    if act is Act.ADJUST and not is_closed:
+        raise still_open(month)
     with home.lock(), overlaid(home.warehouse) as apart:
         upkeep = Upkeep(home, warehouse=apart)
         for _ in upkeep.everything(month):
             pass
-        against = standing_against(home, month, issued_on, upkeep)
-        if month in home.books.closed_months():
-            return DryRun(None, against, None, None)
-        documents = as_they_would_be(home, month, issued_on, upkeep)
-    return DryRun(documents, against, content_hash(month, issued_on, documents), home.books.prepared(month))
+        if act is Act.ADJUST:
+            against = adjusting.standing_against_notes(home, month, issued_on, upkeep)
+            documents = adjusting.notes_as_they_would_be(home, month, issued_on, upkeep)
+        else:
+            against = closing.standing_against(home, month, issued_on, upkeep)
+            if is_closed:
+                return DryRun(None, against, None, None)
+            documents = closing.as_they_would_be(home, month, issued_on, upkeep)
+    return DryRun(documents, against, content_hash(month, issued_on, documents), home.books.prepared(act, month))
 
 
 def _require_closable(home: Home, month: Month, issued_on: date, by: str | None) -> None:
@@ -230,9 +227,15 @@ def _require_closable(home: Home, month: Month, issued_on: date, by: str | None)
     _require_something_delivered(home, month)
 
 
+def _require_adjustable(home: Home, month: Month, by: str | None) -> None:
+    home.settings.roles.require("close", by)
+    if month not in home.books.closed_months():
+        raise still_open(month)
+
+
 def _require_something_delivered(home: Home, month: Month) -> None:
     """BooksError where nothing was delivered that could be billed in ``month``: it would be drafted, and from then on kept up."""
-    from assets.closing import nothing_delivered  # noqa: PLC0415 - loads Dagster
+    from assets.closing import nothing_delivered  # noqa: PLC0415 - loads the pipelines
     from assets.upkeep import Upkeep  # noqa: PLC0415
 
     if (months := Upkeep(home).months()) and month not in months:
@@ -245,11 +248,10 @@ def _require_something_delivered(home: Home, month: Month) -> None:
 def adjust(home: Home, month: Month, issued_on: date, by: str | None = None, progress: Progress = unseen) -> list[str]:
     """Bring everything up to date and issue the notes that a closed month needs; gives their numbers, none: nothing changed.
 
-    RoleError where ``by`` may not, BooksError where the month is open; then nothing was issued.
+    Where ``[roles] close_approval`` is set, this is the approval of what another person prepared. RoleError where ``by`` may
+    not, BooksError where the month is open or something stands against adjusting it; then nothing was issued.
     """
-    home.settings.roles.require("close", by)
-    if month not in home.books.closed_months():
-        raise still_open(month)
+    _require_adjustable(home, month, by)
     with _writing(home) as orchestrator:
         _bring_up_to_date(home, orchestrator, progress)
         before = {document.number for document, _ in home.books.invoices(month)}
@@ -266,7 +268,7 @@ def export(
     With ``draft`` the documents are the drafts as known now, numbered ``DRAFT-<contract_id>``, or with ``known_at`` as they
     were under the contracts that were approved by then; without it the month must be closed. BooksError where it is open.
     """
-    from assets.upkeep import Upkeep  # noqa: PLC0415 - loads Dagster
+    from assets.upkeep import Upkeep  # noqa: PLC0415 - loads the pipelines
 
     if not draft and month not in home.books.closed_months():
         raise BooksError(
@@ -297,7 +299,7 @@ def issued_documents(home: Home, month: Month) -> dict[str, pl.DataFrame]:
 
 def draft_documents(home: Home, month: Month, upkeep: Upkeep) -> dict[str, pl.DataFrame]:
     """The month's documents as ``upkeep`` knows them, numbered ``DRAFT-<contract_id>``, without dates."""
-    from assets.adjusting import drafted  # noqa: PLC0415 - loads Dagster
+    from assets.adjusting import drafted  # noqa: PLC0415 - loads the pipelines
 
     documents = drafted(home, upkeep, month)
     return document_frames(documents.invoices, documents.payouts, [line for entry in documents.entries for line in entry])
@@ -344,13 +346,14 @@ def _bring_up_to_date(
     from assets.upkeep import Upkeep  # noqa: PLC0415
 
     upkeep = Upkeep(home, known_at)
-    for day in upkeep.stale_delivery():  # a process that ended too early left them behind
-        orchestrator.run("count_day", date.fromisoformat(day))
-    if stale := sorted({*upkeep.stale_attributions(), *upkeep.stale_judgements()}):
-        progress("attributing", 0, len(stale))
+    if uncounted := upkeep.stale_delivery():  # a process that ended too early, or a day that failed, left them behind
+        told = Steps(progress, {"count_delivery": ("counting", len(uncounted))})
+        orchestrator.run("count_day", date.fromisoformat(uncounted[-1]), told=told)  # and every other one
+    unattributed, unjudged = upkeep.stale_attributions(), upkeep.stale_judgements()
+    if stale := sorted({*unattributed, *unjudged}):
+        steps = {"attribute": ("attributing", len(unattributed)), "judge_impressions": ("judging", len(unjudged))}
         # The last one, and every one before it.
-        orchestrator.run("attribute_day", date.fromisoformat(stale[-1]), known_at=known_at)
-        progress("attributing", len(stale), len(stale))
+        orchestrator.run("attribute_day", date.fromisoformat(stale[-1]), known_at=known_at, told=Steps(progress, steps))
     if not upkeep.stale_months():
         return []
     # A month so far ahead that Dagster has no partition for it yet is drafted when it comes nearer.

@@ -6,6 +6,7 @@ output, progress and messages to standard error. What a command needs is importe
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from datetime import date, datetime
@@ -24,6 +25,9 @@ from services.cli_options import DAY, INSTANT, MONTH, home_root, now, open_home,
 if TYPE_CHECKING:
     from contracts_io.calendar import Month
     from contracts_io.home import Home
+
+_OBJECTS = 200_000
+"""So many objects are made before cycles among them are looked for: by default, loading the libraries looks a thousand times."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -209,6 +213,7 @@ def ui(host: str, port: int, home: str | None) -> None:
 
 def main() -> None:
     """The entry point: every refusal becomes one message on standard error and exit status 1."""
+    gc.set_threshold(_OBJECTS, 50, 100)
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.exceptions.Abort:
@@ -235,6 +240,8 @@ def main() -> None:
             err=True,
         )
         sys.exit(1)
+    finally:
+        gc.freeze()  # nor is what the system takes back anyway looked through at the end
 
 
 if __name__ == "__main__":

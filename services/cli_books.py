@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,53 +14,93 @@ from services.cli_options import DAY, INSTANT, MONTH, now, open_home, with_home,
 if TYPE_CHECKING:
     from contracts_io.calendar import Month
     from contracts_io.home import Home
+    from contracts_io.store.documents import Act
+
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _with_issue(command: _Command) -> _Command:
+    """The options of a command that issues documents."""
+    options = (
+        click.option("--on", "issued_on", type=DAY, help="The date of issue; today (UTC) by default."),
+        click.option("--by", metavar="USER", help="Who does it; needed where [roles] close or close_approval is set."),
+        click.option(
+            "--dry-run", is_flag=True, help="Show what would be issued and what stands against it; change nothing."
+        ),
+        click.option("--approve", is_flag=True, help="With [roles] close_approval: issue what another person prepared."),
+        click.option("--content", metavar="HASH", help="With --approve: only if this is the content that was prepared."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The options of a command that issues documents, as they were given."""
+
+    issued_on: date | None
+    by: str | None
+    dry_run: bool
+    approve: bool
+    content: str | None
+
+    def __post_init__(self) -> None:
+        if self.dry_run and (self.approve or self.content):
+            raise click.UsageError("--dry-run shows what would be issued, --approve issues it: give one of them")
+        if self.content and not self.approve:
+            raise click.UsageError("--content goes with --approve")
 
 
 @click.command()
 @click.argument("month", type=MONTH)
-@click.option("--on", "issued_on", type=DAY, help="The date of issue; today (UTC) by default.")
-@click.option("--by", metavar="USER", help="Who closes; needed where [roles] close or close_approval is set.")
-@click.option("--dry-run", is_flag=True, help="Show what would be issued and what stands against it; change nothing.")
-@click.option("--approve", is_flag=True, help="With [roles] close_approval: issue what another person prepared.")
-@click.option("--content", metavar="HASH", help="With --approve: only if this is the content that was prepared.")
+@_with_issue
 @with_home
 @with_json
-def close(
-    month: Month,
-    issued_on: date | None,
-    by: str | None,
-    dry_run: bool,
-    approve: bool,
-    content: str | None,
-    home: str | None,
-    json_output: bool,
-) -> None:
+def close(month: Month, home: str | None, json_output: bool, **options: Any) -> None:
     """Issue a month's documents and close it.
 
     Invoices, payout statements and journal entries are issued in one transaction, or none of them. Where [roles]
     close_approval is set, one person prepares a close with this command and another approves it with --approve.
     """
-    from services import billing, reports, show  # noqa: PLC0415
+    from contracts_io.store.documents import Act  # noqa: PLC0415
+    from services import billing, show  # noqa: PLC0415
 
-    if dry_run and (approve or content):
-        raise click.UsageError("--dry-run shows what would be issued, --approve issues it: give one of them")
-    if content and not approve:
-        raise click.UsageError("--content goes with --approve")
-    here = open_home(home)
-    if dry_run:
-        reports.print_dry_run(month, billing.dry_close(here, month, issued_on or now().date()), json_output=json_output)
+    asked, here = _Asked(**options), open_home(home)
+    if (issued_on := _date_to_issue_on(here, Act.CLOSE, month, asked, json_output=json_output)) is None:
         return
     with show.progress() as progress:
-        if approve:
-            billing.approve_close(here, month, by, content, issued_on, progress)
-        elif here.settings.roles.close_approval:
-            at = now()
-            prepared = billing.prepare_close(here, month, issued_on or at.date(), by, at, progress)
-            reports.print_prepared(prepared, json_output=json_output)
-            return
-        else:
-            billing.close(here, month, issued_on or now().date(), by, progress)
+        billing.close(here, month, issued_on, asked.by, progress)
     _print_closed(here, month, json_output=json_output)
+
+
+def _date_to_issue_on(home: Home, act: Act, month: Month, asked: _Asked, *, json_output: bool) -> date | None:
+    """The date on which documents are issued now; None where that was only to be shown, or prepared, which is done."""
+    from services import billing, reports, show  # noqa: PLC0415
+
+    at = now()
+    issued_on = asked.issued_on or at.date()
+    if asked.approve:
+        prepared = billing.to_approve(home, act, month, asked.by, asked.content)
+        issued_on = asked.issued_on or prepared.issued_on
+    # It is tomorrow already somewhere.
+    if issued_on > at.date() + timedelta(days=1):
+        said = f"documents dated {issued_on} lie in the future: no document can be dated earlier after this"
+        click.echo(f"warning: {said}", err=not asked.dry_run or json_output)
+    if asked.dry_run:
+        found = billing.dry_run(home, act, month, issued_on)
+        reports.print_dry_run(act, month, found, json_output=json_output)
+        return None
+    if asked.approve or not home.settings.roles.close_approval:
+        return issued_on
+    with show.progress() as progress:
+        kept = billing.prepare(home, act, month, issued_on, asked.by, at, progress)
+    if kept is None:
+        _print_notes(home, month, [], json_output=json_output)
+    else:
+        reports.print_prepared(kept, json_output=json_output)
+    return None
 
 
 def _print_closed(home: Home, month: Month, *, json_output: bool) -> None:
@@ -74,24 +116,33 @@ def _print_closed(home: Home, month: Month, *, json_output: bool) -> None:
 
 @click.command()
 @click.argument("month", type=MONTH)
-@click.option("--on", "issued_on", type=DAY, help="The date of issue; today (UTC) by default.")
-@click.option("--by", metavar="USER", help="Who adjusts; needed where [roles] close is set.")
+@_with_issue
 @with_home
 @with_json
-def adjust(month: Month, issued_on: date | None, by: str | None, home: str | None, json_output: bool) -> None:
+def adjust(month: Month, home: str | None, json_output: bool, **options: Any) -> None:
     """Issue the credit and debit notes that a closed month needs.
 
-    Late events, reversals and retroactive amendments are in them; run again, it issues nothing.
+    Late events, reversals and retroactive amendments are in them; run again, it issues nothing. Where [roles]
+    close_approval is set, one person prepares the notes with this command and another approves them with --approve.
     """
-    from services import billing, reports, show  # noqa: PLC0415
+    from contracts_io.store.documents import Act  # noqa: PLC0415
+    from services import billing, show  # noqa: PLC0415
 
-    here = open_home(home)
+    asked, here = _Asked(**options), open_home(home)
+    if (issued_on := _date_to_issue_on(here, Act.ADJUST, month, asked, json_output=json_output)) is None:
+        return
     with show.progress() as progress:
-        numbers = billing.adjust(here, month, issued_on or now().date(), by, progress)
+        numbers = billing.adjust(here, month, issued_on, asked.by, progress)
+    _print_notes(here, month, numbers, json_output=json_output)
+
+
+def _print_notes(home: Home, month: Month, numbers: list[str], *, json_output: bool) -> None:
+    from services import reports, show  # noqa: PLC0415
+
     if json_output:
-        show.as_json(reports.notes_as_json(here, month, numbers))
+        show.as_json(reports.notes_as_json(home, month, numbers))
     else:
-        reports.print_notes(here, month, numbers)
+        reports.print_notes(home, month, numbers)
 
 
 @click.command()

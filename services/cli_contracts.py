@@ -109,15 +109,25 @@ def contract_terminate(contract_id: str, on: date, by: str, retroactive: bool, h
 @click.option("--version", type=click.IntRange(1), help="The version; by default the one that waits.")
 @click.option("--by", required=True, metavar="USER", help="Who approves; never who submitted.")
 @click.option("--content", metavar="HASH", help="The content that was seen, as `show` prints it: 12 digits or more.")
+@click.option("--retroactive", is_flag=True, help="Needed for a version that changes a month closed since it was submitted.")
 @with_home
 @with_json
 def contract_approve(
-    contract_id: str, version: int | None, by: str, content: str | None, home: str | None, json_output: bool
+    contract_id: str,
+    version: int | None,
+    by: str,
+    content: str | None,
+    retroactive: bool,
+    home: str | None,
+    json_output: bool,
 ) -> None:
     """Approve a submitted version: from then on it is in force by its dates."""
     from services import agreements  # noqa: PLC0415
 
-    _decided(agreements.approve(open_home(home), contract_id, version, by=by, at=now(), content=content), json_output)
+    decision = agreements.approve(
+        open_home(home), contract_id, version, by=by, at=now(), content=content, retroactive=retroactive
+    )
+    _decided(decision, json_output)
 
 
 @contract.command("reject")

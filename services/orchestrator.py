@@ -11,17 +11,24 @@ import logging
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from contracts_io.calendar import format_instant
+from assets.failures import DaysFailedError
+from contracts_io.calendar import ONE_DAY, format_instant
 from contracts_io.errors import AdledgerError, HomeError, UsageError
 from contracts_io.home import Home
 
 INSTANCE_FOLDER = "dagster"
 COMMAND_TAG = "adledger/command"
+# Dagster's own, of a run for a range of partitions.
+_RANGE_START_TAG = "dagster/asset_partition_range_start"
+_RANGE_END_TAG = "dagster/asset_partition_range_end"
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many steps of it are done, and how many there are."""
 _DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
 # The first eight bits of an extended code of SQLite's.
 _DISK_CODES = {
@@ -35,6 +42,7 @@ _INSTANCE_SETTINGS = """\
 # The Dagster instance of this home: run history, schedules and sensors. Nothing here says how money is made.
 telemetry: {enabled: false}
 nux: {enabled: false}
+storage: {custom: {module: assets.history, class: History, config: {base_dir: {env: DAGSTER_HOME}}}}
 concurrency: {runs: {max_concurrent_runs: 1}}
 run_monitoring: {enabled: true, max_runtime_seconds: 14400, free_slots_after_run_end_seconds: 60}
 # What assets have to say is in their events; capturing their output would start two processes a step.
@@ -59,6 +67,25 @@ def prepare_environment(home: Home) -> None:
         raise _not_written(home, error) from error
     os.environ["ADLEDGER_HOME"] = str(home.root.resolve())
     os.environ["DAGSTER_HOME"] = str(folder)
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")
+
+
+class Steps:
+    """Progress of steps that are each told by the name of an asset: ``what`` they are called, and of how many."""
+
+    def __init__(self, progress: Progress, steps: Mapping[str, tuple[str, int]]) -> None:
+        self._progress = progress
+        self._steps = steps
+        self._done: Counter[str] = Counter()
+        for what, of in steps.values():
+            progress(what, 0, of)
+
+    def __call__(self, asset: str) -> None:
+        """Another day or month of ``asset`` is done."""
+        if asset in self._steps:
+            self._done[asset] += 1
+            what, of = self._steps[asset]
+            self._progress(what, min(self._done[asset], of), of)
 
 
 class Orchestrator:
@@ -69,32 +96,62 @@ class Orchestrator:
         self._definitions = definitions
 
     def run(
-        self, job: str, partition: date, config: Mapping[str, Any] | None = None, known_at: datetime | None = None
+        self,
+        job: str,
+        first: date,
+        config: Mapping[str, Any] | None = None,
+        known_at: datetime | None = None,
+        *,
+        last: date | None = None,
+        told: Callable[[str], None] | None = None,
     ) -> None:
-        """Run ``job`` for the partition that begins on ``partition``; raises the AdledgerError that stopped it.
+        """Run ``job`` once for the partitions that begin on ``first`` to ``last``, or on ``first`` only.
 
-        With ``known_at`` the contracts are those that were approved by then.
+        With ``known_at`` the contracts are those that were approved by then. ``told`` hears the name of an asset each time it
+        is through with a partition. Raises the AdledgerError that stopped it; DaysFailedError where it went on without some days.
         """
         from assets.resources import KNOWN_AT_TAG  # noqa: PLC0415 - loads Dagster, which is loaded by now
+        from assets.working import telling  # noqa: PLC0415
 
         resolved = self._definitions.resolve_job_def(job)
-        if not resolved.partitions_def.has_partition_key(str(partition)):
-            raise UsageError(
-                f"{partition} lies outside the days and months that adledger works on",
-                remedy="days and months from 2010 on can be run, days up to today, months up to three ahead",
-            )
+        for partition in (first, last or first):
+            if not resolved.partitions_def.has_partition_key(str(partition)):
+                raise UsageError(
+                    f"{partition} lies outside the days and months that adledger works on",
+                    remedy="days and months from 2010 on can be run, days up to today, months up to three ahead",
+                )
+        tags = {COMMAND_TAG: "yes"}
+        if known_at:
+            tags[KNOWN_AT_TAG] = format_instant(known_at)
+        if last and last != first:
+            tags |= {_RANGE_START_TAG: str(first), _RANGE_END_TAG: str(last)}
         try:
-            resolved.execute_in_process(
-                partition_key=str(partition),
-                instance=self._instance,
-                run_config={**(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-                tags={COMMAND_TAG: "yes", **({KNOWN_AT_TAG: format_instant(known_at)} if known_at else {})},
-                raise_on_error=True,
-            )
+            with telling(told):
+                resolved.execute_in_process(
+                    partition_key=None if _RANGE_START_TAG in tags else str(first),
+                    instance=self._instance,
+                    run_config={**(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                    tags=tags,
+                    raise_on_error=True,
+                )
         except Exception as error:
             if ours := _ours(error):
                 raise ours from None
             raise
+
+    def run_days(
+        self, job: str, days: Sequence[date], known_at: datetime | None, told: Callable[[str], None]
+    ) -> dict[date, AdledgerError]:
+        """Run ``job`` for all ``days`` in their order, as in ``run``; gives the days that failed, each with its error."""
+        failed: dict[date, AdledgerError] = {}
+        for stretch in _stretches(days):
+            try:
+                self.run(job, stretch[0], known_at=known_at, last=stretch[-1], told=told)
+            except DaysFailedError as error:
+                failed |= error.errors
+            except AdledgerError as error:
+                failed |= dict.fromkeys(stretch, error)
+        return failed
 
 
 @contextmanager
@@ -145,6 +202,20 @@ def serve_ui(home: Home, host: str, port: int) -> None:
         os.environ["ADLEDGER_FIRST_DAY"] = str(earliest.replace(day=1))
     place = ["--host", host, "--port", str(port)]
     os.execv(sys.executable, [sys.executable, "-m", "dagster", "dev", "-m", "assets.definitions", *place])
+
+
+def _stretches(days: Sequence[date]) -> list[list[date]]:
+    """The days in their order, parted where one does not follow the day before it or begins a month.
+
+    One run of the orchestrator takes a stretch; what a process that is killed does not record of it is a month at most.
+    """
+    stretches: list[list[date]] = []
+    for day in days:
+        if stretches and day == stretches[-1][-1] + ONE_DAY and day.day != 1:
+            stretches[-1].append(day)
+        else:
+            stretches.append([day])
+    return stretches
 
 
 def _ours(error: BaseException) -> AdledgerError | None:

@@ -13,7 +13,7 @@ from contracts_io.calendar import Month
 from contracts_io.home import Home
 from contracts_io.money import minor_to_decimal
 from contracts_io.store.document_tables import Invoice, Line, Payout
-from contracts_io.store.documents import PreparedClose
+from contracts_io.store.documents import Act, Prepared
 from services import show
 from services.billing import DryRun, RunReport
 from services.status import MonthStatus, Status
@@ -137,8 +137,8 @@ def documents_as_json(home: Home, month: Month) -> dict[str, Any]:
     }
 
 
-def print_dry_run(month: Month, found: DryRun, *, json_output: bool) -> None:
-    """What a close would issue, and what stands against it."""
+def print_dry_run(act: Act, month: Month, found: DryRun, *, json_output: bool) -> None:
+    """What a close or an adjustment would issue, and what stands against it."""
     invoices = found.documents.invoices if found.documents else []
     payouts = found.documents.payouts if found.documents else []
     rows = [
@@ -160,7 +160,14 @@ def print_dry_run(month: Month, found: DryRun, *, json_output: bool) -> None:
         return
     out = show.console()
     shown = [(*row[:-1], show.money(row[-1], row[-2])) for row in rows]
-    out.print(show.table(f"A close of {month} would issue", columns, shown, numbers=["lines", "amount"]))
+    out.print(
+        show.table(
+            f"{'A close' if act is Act.CLOSE else 'An adjustment'} of {month} would issue",
+            columns,
+            shown,
+            numbers=["lines", "amount"],
+        )
+    )
     if found.content_hash:
         out.print(f"content {found.content_hash}")
     if prepared:
@@ -175,21 +182,22 @@ def print_dry_run(month: Month, found: DryRun, *, json_output: bool) -> None:
     out.print("nothing was changed")
 
 
-def print_prepared(prepared: PreparedClose, *, json_output: bool) -> None:
-    """A close that waits for the approval of another person."""
-    month, content = prepared.month, prepared.content_hash
+def print_prepared(prepared: Prepared, *, json_output: bool) -> None:
+    """What waits for the approval of another person."""
+    act, month, content = prepared.act, prepared.month, prepared.content_hash
     if json_output:
         kept = {"month": str(month), "prepared_by": prepared.prepared_by, "issued_on": prepared.issued_on}
         show.as_json(kept | {"documents": len(prepared.documents), "content": content})
         return
     out = show.console()
     out.print(
-        f"{month} is prepared by {prepared.prepared_by}: {len(prepared.documents)} documents dated {prepared.issued_on}"
+        f"the {act.noun} of {month} is prepared by {prepared.prepared_by}: "
+        f"{len(prepared.documents)} documents dated {prepared.issued_on}"
     )
     out.print(f"content {content}")
-    out.print(f"see them: adledger close {month} --dry-run --on {prepared.issued_on}", markup=False)
+    out.print(f"see them: adledger {act} {month} --dry-run --on {prepared.issued_on}", markup=False)
     out.print(
-        f"have another person approve: adledger close {month} --approve --by USER --content {content[:12]}", markup=False
+        f"have another person approve: adledger {act} {month} --approve --by USER --content {content[:12]}", markup=False
     )
 
 
@@ -208,7 +216,12 @@ def print_notes(home: Home, month: Month, numbers: Sequence[str]) -> None:
         ]
         title = f"{d.number} {d.kind.replace('_', ' ')} for {d.contract_id}, adjusts {d.adjusts or 'no invoice'}"
         out.print()
-        out.print(show.table(title, columns, rows, numbers=["line", "quantity", "rate", "amount"]))
+        if rows:
+            out.print(show.table(title, columns, rows, numbers=["line", "quantity", "rate", "amount"]))
+        else:
+            out.print(f"{title}: no line changed")
+        if d.cause:
+            out.print(f"  cause of the tax: {d.cause}", markup=False)
         out.print(
             f"  net {show.money(_decimal(d, 'net'), d.currency)}, tax {show.money(_decimal(d, 'tax'), d.currency)}, "
             f"total {show.money(_decimal(d, 'total'), d.currency)} {d.currency}"
@@ -227,6 +240,7 @@ def notes_as_json(home: Home, month: Month, numbers: Sequence[str]) -> dict[str,
                 "adjusts": d.adjusts,
                 "currency": d.currency,
                 **{name: _decimal(d, name) for name in ("net", "tax", "total")},
+                "cause": d.cause,
                 "lines": [
                     {
                         "description": line.description,
@@ -271,9 +285,13 @@ def print_status(home: Home, found: Status) -> None:
         out.print(show.table("Months", columns, rows, numbers=["documents", "invoices", "payouts"]))
     for m in found.months:
         if m.against:
-            out.print(f"Before {m.month} can be closed", style="bold")
+            out.print(f"Before {m.month} can be {'adjusted' if m.closed_on else 'closed'}", style="bold")
             for reason in m.against:
                 out.print(f"  {reason}", markup=False)
+    if found.not_renewed:
+        out.print("Renewals that are due and cannot be made", style="bold")
+        for refused in found.not_renewed:
+            out.print(f"  {refused.reason}\n-> {refused.remedy}".replace("\n", "\n    "), markup=False)
     if found.next_steps:
         out.print("Next", style="bold")
         for step in found.next_steps:
@@ -286,11 +304,14 @@ def status_as_json(found: Status) -> None:
 
 
 def _pending(found: MonthStatus) -> str:
-    if not (pending := found.pending):
-        return ""
-    notes = "1 note" if pending.notes == 1 else f"{pending.notes} notes"
-    parts = [f"{notes}, net {_amounts(pending.net)}"] if pending.notes else []
-    if pending.partner_lines:
+    parts = []
+    if (pending := found.pending) and pending.notes:
+        notes = "1 note" if pending.notes == 1 else f"{pending.notes} notes"
+        parts += [f"{notes}, net {_amounts(pending.net)}, tax {_amounts(pending.tax)}"]
+        parts += [f"{contract_id}: {cause}" for contract_id, cause in pending.tax_changes.items()]
+    if found.closed_on and found.against:
+        parts.append("an exchange rate is missing, see below")
+    if pending and pending.partner_lines:
         lines = "1 partner line" if pending.partner_lines == 1 else f"{pending.partner_lines} partner lines"
         parts.append(f"{lines} on the next statements")
     return "; ".join(parts)

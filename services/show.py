@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from contracts_io.money import minor_digits
-from services.billing import Progress as ProgressCall
+from services.orchestrator import Progress as ProgressCall
 
 WIDE = 500
 

@@ -8,10 +8,10 @@ from datetime import date
 
 import polars as pl
 
-from assets.adjusting import pending
+from assets.adjusting import missing_rates, pending
 from assets.closing import reasons_against_close
 from assets.upkeep import Upkeep
-from contracts_io.calendar import Month, days_between
+from contracts_io.calendar import Month, days_between, start_of
 from contracts_io.home import Home
 from contracts_io.lifecycle import State
 from contracts_io.money import minor_to_decimal
@@ -22,8 +22,8 @@ class MonthStatus:
     """A month that something was delivered for.
 
     ``invoices`` and ``payouts`` are sums by currency: of issued documents where it is closed, else of the drafts; ``against``
-    says what stands against closing it; ``is_stale`` that its drafts are older than its data or contracts; ``pending`` what
-    a closed month would be adjusted by, by the drafts as they stand.
+    says what stands against closing it, or where it is closed against adjusting it; ``is_stale`` that its drafts are older
+    than its data or contracts; ``pending`` what a closed month would be adjusted by, by the drafts as they stand.
     """
 
     month: Month
@@ -38,11 +38,25 @@ class MonthStatus:
 
 @dataclass(frozen=True)
 class PendingStatus:
-    """The notes that a closed month needs, their net by currency, and how many lines statements will carry for it."""
+    """The notes that a closed month needs, their net and tax by currency, and how many lines statements will carry for it.
+
+    ``tax_changes``: why the tax of a note changes where its lines do not say it, by contract.
+    """
 
     notes: int
     net: Mapping[str, str]
+    tax: Mapping[str, str]
+    tax_changes: Mapping[str, str]
     partner_lines: int
+
+
+@dataclass(frozen=True)
+class NotRenewed:
+    """A contract whose renewal is due and cannot be made, why, and what to do."""
+
+    contract_id: str
+    reason: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -57,6 +71,7 @@ class Status:
     months: Sequence[MonthStatus]
     quarantined: int
     next_steps: Sequence[str]
+    not_renewed: Sequence[NotRenewed] = ()
 
 
 def status(home: Home, today: date) -> Status:
@@ -72,6 +87,9 @@ def status(home: Home, today: date) -> Status:
     stale = upkeep.stale_months()
     months = [found for month in upkeep.months() if (found := _month(home, month, upkeep, is_stale=month in stale))]
     quarantined = home.warehouse.read("feed_counts").select(pl.col("quarantined").sum()).collect().item()
+    # Renewals go by the delivery day, which in a home of past or future days is not the clock's.
+    day = max([today, *days_in[-1:]])
+    refused = home.contracts.not_renewed(day=day, at=start_of(day), closed_through=home.closed_through())
     return Status(
         contracts=by_state,
         waiting=waiting,
@@ -81,6 +99,7 @@ def status(home: Home, today: date) -> Status:
         months=months,
         quarantined=int(quarantined),
         next_steps=_next_steps(by_state, waiting, days_in, delivered, missing, months),
+        not_renewed=[NotRenewed(e.contract_id, f"{e.where}: {e.what}", e.remedy) for e in refused],
     )
 
 
@@ -96,7 +115,7 @@ def _month(home: Home, month: Month, upkeep: Upkeep, *, is_stale: bool) -> Month
             len(invoices) + len(payouts),
             _minor_sums(invoices),
             _minor_sums(payouts),
-            against=(),
+            against=missing_rates(upkeep, month),
             is_stale=is_stale,
             pending=_pending(home, month, upkeep),
         )
@@ -119,7 +138,8 @@ def _pending(home: Home, month: Month, upkeep: Upkeep) -> PendingStatus | None:
     found = pending(home, upkeep, month)
     if not found.notes and not found.partner_lines:
         return None
-    return PendingStatus(found.notes, {c: str(net) for c, net in found.net.items()}, found.partner_lines)
+    net, tax = ({currency: f"{amount:f}" for currency, amount in sums.items()} for sums in (found.net, found.tax))
+    return PendingStatus(found.notes, net, tax, found.tax_changes, found.partner_lines)
 
 
 def _next_steps(
@@ -146,7 +166,8 @@ def _next_steps(
         steps.append(f"close the month: adledger close {closable[0]}")
     for found in months:
         if found.closed_on and ((found.pending and found.pending.notes) or found.is_stale):
-            steps.append(f"issue the notes that {found.month} needs: adledger adjust {found.month}")
+            first = f"add the exchange rates that {found.month} lacks, then " if found.against else ""
+            steps.append(f"{first}issue the notes that {found.month} needs: adledger adjust {found.month}")
     if stale := [found.month for found in months if found.is_stale and not found.closed_on]:
         steps.append(f"renew the drafts of {stale[0]}: adledger export {stale[0]} --draft --to DIR, or the next run")
     if closed := [found.month for found in months if found.closed_on]:

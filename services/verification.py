@@ -113,8 +113,8 @@ def _broken_chains(chained: list[Chained]) -> Iterator[str]:
     for issued in chained:
         number = issued.document.number
         series = series_of(number)
-        if issued.content_hash != document_hash(issued.document, issued.lines, issued.previous_hash):
-            yield f"document {number} is not as it was issued: {RESTORE}"
+        if issued.content_hash != document_hash(issued.document, issued.lines, issued.entry, issued.previous_hash):
+            yield f"document {number} is not as it was issued (its head, a line or its journal entry): {RESTORE}"
         elif issued.previous_hash != before.get(series):
             yield f"document {number} does not follow the one that stands before it: {RESTORE}"
         before[series] = issued.content_hash

@@ -12,6 +12,7 @@ import polars as pl
 
 from contracts_io.contract import InForce, parse_document
 from contracts_io.frames import TABLES
+from contracts_io.ids import packed
 from contracts_io.terms import TermFrames, terms_in_force
 from pipelines.attribution import Attributed, attribute
 from pipelines.conversions import conversion_states, household_conversions
@@ -123,8 +124,13 @@ def rows_of(table: str, rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
         for name, dtype in TABLES[table].polars_schema.items()
     ]
     frame = pl.DataFrame(columns).cast(TABLES[table].polars_schema)
-    TABLES[table].check(frame.lazy(), has_rows=bool(given))
+    TABLES[table].check(as_kept(table, frame), has_rows=bool(given))
     return frame
+
+
+def as_kept(table: str, frame: pl.DataFrame) -> pl.LazyFrame:
+    """A table as its files have it, ids in their parts."""
+    return packed(frame.lazy(), TABLES[table].packed)
 
 
 def _exact(value: Any, dtype: pl.DataType) -> Any:
@@ -231,7 +237,7 @@ def given_day(
         rows,
         conversion_states(rows, peers, adjusted),
         households.lazy(),
-        rows_of("touches", touches).lazy(),
+        as_kept("touches", rows_of("touches", touches)),
         frames(*contracts),
         fx_rates() if rates is None else rates,
     )

@@ -24,12 +24,13 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class LandingFile:
-    """A file as it was found: its name in the folder, where it is, bytes, and SHA-256 in lower-case hex."""
+    """A file as it was found: its name in the folder, where it is, bytes, SHA-256 in lower-case hex, time of last change."""
 
     name: str
     path: Path
     size: int
     sha256: str
+    changed_ns: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,16 @@ def check_manifest_rows(delivery: Delivery, rows_by_file: Mapping[str, int]) -> 
             )
 
 
+def require_unchanged(delivery: Delivery) -> None:
+    """FeedError where a file is no longer the one that was hashed, by size and time of last change."""
+    for file in delivery.files:
+        found = file.path.stat() if file.path.exists() else None
+        if found is None or (found.st_size, found.st_mtime_ns) != (file.size, file.changed_ns):
+            raise FeedError(
+                "was changed while it was read", where=str(file.path), remedy="run the day again once it is delivered whole"
+            )
+
+
 _AGAIN = "deliver the folder again, complete, with its manifest"
 
 
@@ -117,13 +128,14 @@ def _file(path: Path) -> LandingFile:
     digest = hashlib.sha256()
     size = 0
     try:
+        changed_ns = path.stat().st_mtime_ns
         with path.open("rb") as stream:
             while block := stream.read(_BLOCK):
                 digest.update(block)
                 size += len(block)
     except OSError as error:
         raise FeedError(f"cannot be read: {error.strerror}", where=str(path), remedy="make it readable") from None
-    return LandingFile(path.name, path, size, digest.hexdigest())
+    return LandingFile(path.name, path, size, digest.hexdigest(), changed_ns)
 
 
 def _verify(manifest: Path, files: tuple[LandingFile, ...]) -> Mapping[str, int]:

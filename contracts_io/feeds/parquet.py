@@ -1,12 +1,13 @@
-"""Parquet: typed columns as text, without loss.
+"""Parquet: columns that have the type of their kind as they are, others as text, without loss.
 
-Money in a float column is taken through its shortest decimal text, a 16-byte binary id through its UUID text. Instants stay
-typed where no zone has to be applied to them.
+Money in a float column is taken through its shortest decimal text. Instants stay typed where no zone has to be applied to
+them, amounts where they are decimals or integers that no factor multiplies, 16-byte ids where the tables pack them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -17,14 +18,19 @@ import polars as pl
 
 from contracts_io.calendar import INSTANT
 from contracts_io.errors import FeedError
-from contracts_io.feeds.columns import CANONICAL, FEEDS, Kind
+from contracts_io.feeds.columns import CANONICAL, FEEDS, Kind, Reading
 from contracts_io.feeds.landing import LandingFile
 from contracts_io.feeds.lines import unreadable_file
 from contracts_io.feeds.rows import FileRows, content_frame, raw_rows, source_columns
+from contracts_io.frames import TABLES
+from contracts_io.money import NANOS_TYPE
 from contracts_io.settings import FeedSettings
 
 _MAGIC = b"PAR1"
 _UUID_BYTES = 16
+_DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+# A word for null that is written like a value: then values are compared with it, so they are read as text.
+_OF_A_VALUE = re.compile(r"-?[0-9.]+|true|false|[0-9a-f-]{36}")
 
 
 def read_parquet(file: LandingFile, feed: str, settings: FeedSettings) -> FileRows:
@@ -34,16 +40,18 @@ def read_parquet(file: LandingFile, feed: str, settings: FeedSettings) -> FileRo
     try:
         schema = scan.collect_schema()
         sources = source_columns(file, feed, settings, schema.names())
-        # Every needed page is read once, so that damage is found before anything is made of the file.
-        rows, *_ = scan.select(pl.len(), *(pl.col(source).hash().max() for source in set(sources.values()))).pipe(_first_row)
+        (rows,) = _first_row(scan.select(pl.len()))
         numbered = scan.with_row_index("row_index").with_columns(row=pl.col("row_index").cast(pl.Int64) + 1)
         values = {}
+        may_stay = not any(_OF_A_VALUE.fullmatch(word) for word in settings.null_values)
         for name, source in sources.items():
             mapping = settings.columns.get(name)
             kind = FEEDS[feed].column(name).kind
-            zone = mapping.reading.zone if mapping else CANONICAL.zone
             dtype = schema[source]
-            value = _bytes_as_text(scan, source) if dtype == pl.Binary else _as_text(source, dtype, kind, zone)
+            if dtype == pl.Binary:
+                value = _bytes(scan, source, stays=may_stay and name in TABLES[feed].packed)
+            else:
+                value = _typed(source, dtype, kind, mapping.reading if mapping else CANONICAL, may_stay=may_stay)
             if value is None:
                 raise FeedError(
                     f"column {source!r} ({dtype}) cannot be read as {feed}.{name}, a column of {kind}",
@@ -51,8 +59,14 @@ def read_parquet(file: LandingFile, feed: str, settings: FeedSettings) -> FileRo
                     remedy="deliver it as text, a number, a timestamp or a 16-byte UUID",
                 )
             values[name] = value
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except _DAMAGE as error:
         raise unreadable_file(file, str(error).splitlines()[0]) from None
+
+    def require_sound() -> None:
+        try:  # every needed page is read
+            _first_row(scan.select(pl.col(source).hash().max() for source in set(sources.values())))
+        except _DAMAGE as error:
+            raise unreadable_file(file, str(error).splitlines()[0]) from None
 
     def find_contents(wanted: Sequence[int]) -> Mapping[int, str]:
         chosen = numbered.filter(pl.col("row").is_in(pl.Series(wanted, dtype=pl.Int64).implode())).collect(
@@ -61,7 +75,15 @@ def read_parquet(file: LandingFile, feed: str, settings: FeedSettings) -> FileRo
         records = chosen.select(schema.names()).iter_rows(named=True)
         return dict(zip(chosen["row"], (json.dumps(_plain(record), ensure_ascii=False) for record in records), strict=True))
 
-    return FileRows(file, raw_rows(numbered, values, file, feed, settings), content_frame(file, ()), rows, find_contents)
+    return FileRows(
+        file=file,
+        raw=raw_rows(numbered, values, file, feed, settings),
+        unreadable=content_frame(file, ()),
+        rows=rows,
+        find_contents=find_contents,
+        is_columnar=True,
+        require_sound=require_sound,
+    )
 
 
 def _check_magic(file: LandingFile) -> None:
@@ -80,24 +102,33 @@ def _first_row(query: pl.LazyFrame) -> tuple[Any, ...]:
     return query.collect(engine="streaming").row(0)
 
 
-def _bytes_as_text(scan: pl.LazyFrame, source: str) -> pl.Expr | None:
-    """Bytes as the UTF-8 text that they are, else as UUIDs where each value has 16; None where they are neither."""
+def _bytes(scan: pl.LazyFrame, source: str, *, stays: bool) -> pl.Expr | None:
+    """Bytes as the UTF-8 text that they are, else as UUIDs where each value has 16; None where they are neither.
+
+    UUIDs that may stay bytes do.
+    """
     column = pl.col(source)
     try:
         scan.select(column.cast(pl.String).str.len_bytes().max()).pipe(_first_row)
         return column.cast(pl.String)
     except pl.exceptions.ComputeError:
         (uuids,) = scan.select((column.bin.size() == _UUID_BYTES).all()).pipe(_first_row)
+    if uuids and stays:
+        return column
     digits = column.bin.encode("hex")
     parts = [digits.str.slice(start, length) for start, length in ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))]
     return pl.concat_str(parts, separator="-") if uuids else None
 
 
-def _as_text(source: str, dtype: pl.DataType, kind: Kind, zone: str) -> pl.Expr | None:
-    """The column as text, or as ``INSTANT``; None where it cannot be."""
+def _typed(source: str, dtype: pl.DataType, kind: Kind, reading: Reading, *, may_stay: bool) -> pl.Expr | None:
+    """The column as it is where its type is that of its kind, else as text; None where it cannot be."""
     column = pl.col(source)
+    if may_stay and kind is Kind.BOOLEAN and dtype == pl.Boolean:
+        return column
+    if may_stay and kind is Kind.DECIMAL and reading.factor is None and _is_exact(dtype):
+        return column
     if isinstance(dtype, pl.Datetime):
-        if kind is Kind.INSTANT and (dtype.time_zone or zone == "UTC"):
+        if kind is Kind.INSTANT and (dtype.time_zone or reading.zone == "UTC"):
             in_utc = column.dt.convert_time_zone("UTC") if dtype.time_zone else column.dt.replace_time_zone("UTC")
             return in_utc.cast(INSTANT)
         if dtype.time_zone:
@@ -114,6 +145,10 @@ def _as_text(source: str, dtype: pl.DataType, kind: Kind, zone: str) -> pl.Expr 
         fraction = text.str.contains(".", literal=True)
         return pl.when(fraction).then(text.str.strip_chars_end("0").str.strip_suffix(".")).otherwise(text)
     return text
+
+
+def _is_exact(dtype: pl.DataType) -> bool:
+    return dtype.is_integer() or (isinstance(dtype, pl.Decimal) and dtype.scale <= NANOS_TYPE.scale)
 
 
 def _without_exponent(text: str) -> str:

@@ -21,8 +21,10 @@ class FileRows:
     """The rows of one file.
 
     ``raw``, lazy, in file order: ``file`` String, ``row`` Int64 (as in spec 3.3), and each canonical column as String, as
-    it stood (null: absent, empty, or a word for null); a column of instants is ``INSTANT`` where a Parquet file has
-    instants. ``unreadable``: file, row, content of the rows that cannot be parsed. ``rows`` counts both.
+    it stood (null: absent, empty, or a word for null). Where a Parquet file has them so, instants are ``INSTANT``, amounts
+    decimals or integers, marks booleans, and ids 16 bytes. ``unreadable``: file, row, content of the rows that cannot be
+    parsed. ``rows`` counts both. ``is_columnar``: a column is read without the others, so that to read twice costs little.
+    ``require_sound`` raises FeedError where the file turns out to be damaged; it is for a reader of ``raw`` that failed.
     """
 
     file: LandingFile
@@ -30,6 +32,8 @@ class FileRows:
     unreadable: pl.DataFrame
     rows: int
     find_contents: Callable[[Sequence[int]], Mapping[int, str]]
+    is_columnar: bool = False
+    require_sound: Callable[[], None] = lambda: None
 
     def contents(self, rows: Sequence[int]) -> pl.DataFrame:
         """The given rows of ``raw`` as they stood, sorted: file, row, content (a JSON object of all source columns)."""

@@ -26,6 +26,7 @@ from contracts_io.calendar import format_instant
 from contracts_io.contract_stored import read_stored
 from contracts_io.errors import BooksError, UsageError
 from contracts_io.lifecycle import Action, State
+from contracts_io.store import triggers
 from contracts_io.store.base import metadata, reading
 from contracts_io.store.contract_tables import (
     columns_of,
@@ -56,7 +57,7 @@ audit_record = sa.Table(
 )
 
 RETROACTIVE = "retroactive"
-"""The reason in the record of a version that was submitted for a closed month."""
+"""The reason in the record of a version that was submitted for a closed month, or approved for one that was closed since."""
 
 FIRST_OF_TWO = "first of two; waits for a second approval"
 """The reason in the record of an approval after which the version waits for a second one."""
@@ -115,6 +116,12 @@ def append(connection: sa.Connection, changes: Sequence[Change], *, instant: dat
         connection.execute(audit_record.insert(), records)
 
 
+def submission_text(retroactive: bool, closed_months: str) -> str | None:
+    """What the record of a submission says of its version: whether it was retroactive, which closed months it changes."""
+    said = [RETROACTIVE] if retroactive else []
+    return "; ".join([*said, f"changes {closed_months}, closed then"] if closed_months else said) or None
+
+
 def notice_text(row: Mapping[str, Any]) -> str:
     """What the record of a notice of non-renewal says of its row, besides who recorded it, and when."""
     return f"for the end on {row['ends_on']}, received on {row['received_on']}: {row['reason'] or 'no reason given'}"
@@ -155,7 +162,8 @@ def verify(engine: sa.Engine, expect: str | None = None) -> Verified:
 
     Raises BooksError that names the first broken record: a gap in the sequence, a hash that does not fit, a version whose
     document or state is not what was recorded, a version, notice or approval without a record, columns that are not what
-    the document beside them says. UsageError where ``expect`` is no hash.
+    the document beside them says; where all records hold, the first trigger that does not stand as it was made. UsageError
+    where ``expect`` is no hash.
     """
     if expect is not None:
         expect = expect.strip().lower()
@@ -163,7 +171,10 @@ def verify(engine: sa.Engine, expect: str | None = None) -> Verified:
             what = f"{expect!r} is no head of a trail: that has 64 hexadecimal digits"
             raise UsageError(what, remedy="give the whole hash, as `adledger audit verify` and every close print it")
     with many_objects():
-        return _verify(engine, expect)
+        verified = _verify(engine, expect)
+    with reading(engine) as connection:
+        triggers.check(connection)
+    return verified
 
 
 def _verify(engine: sa.Engine, expect: str | None) -> Verified:
@@ -226,7 +237,8 @@ def _check_version(row: Mapping[str, Any], records: Sequence[Mapping[str, Any]])
     submitted = next((record for record in records if record["action"] in (Action.SUBMIT, Action.RENEW)), None)
     if submitted is None:
         raise BooksError(f"{name} is stored without an audit record", where="audit trail", remedy=_RESTORE)
-    reason = row["reason"] if submitted["action"] == Action.RENEW else RETROACTIVE if row["retroactive"] else None
+    told = submission_text(row["retroactive"], row["closed_months"])
+    reason = row["reason"] if submitted["action"] == Action.RENEW and told is None else told
     _compare(row, submitted, "submission", ("submitted_at", "submitted_by"), (submitted["reason"], reason), name)
     last = [record for record in records if not _is_first_of_two(record)][-1]
     if row["state"] != _STATE_AFTER[last["action"]]:

@@ -6,6 +6,7 @@ stays listed with the snapshot in which it was replaced, so a snapshot number pi
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
@@ -42,6 +43,10 @@ sa.Index(
 )
 
 
+_FEW = 100
+"""So many partitions are asked for by name; of more, all are read and those that are wanted are picked."""
+
+
 class Catalogue:
     """The catalogue of one home's warehouse, as it is, or with ``snapshot`` as that had it, to be read only."""
 
@@ -52,6 +57,8 @@ class Catalogue:
     def live(self, table: str, partitions: Collection[str] | None = None) -> dict[str, PartitionFile]:
         """The live files of a table by partition, in ascending order; ``partitions`` narrows them."""
         query = sa.select(lake_file).where(lake_file.c.table_name == table, self._is_live())
+        if partitions is not None and len(partitions) <= _FEW:
+            query = query.where(lake_file.c.partition.in_(partitions))
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(lake_file.c.partition)).all()
         wanted = None if partitions is None else set(partitions)
@@ -67,27 +74,18 @@ class Catalogue:
         with writing(self._engine) as connection:
             snapshot = next_snapshot(connection)
             new = _not_live(connection, new)
-            for file in new:
-                connection.execute(
-                    lake_file.update()
-                    .where(
-                        lake_file.c.table_name == file.table,
-                        lake_file.c.partition == file.partition,
-                        lake_file.c.removed.is_(None),
-                    )
-                    .values(removed=snapshot)
+            replaced = (
+                lake_file.update()
+                .where(
+                    lake_file.c.table_name == sa.bindparam("table"),
+                    lake_file.c.partition == sa.bindparam("of"),
+                    lake_file.c.removed.is_(None),
                 )
-                connection.execute(
-                    lake_file.insert().values(
-                        table_name=file.table,
-                        partition=file.partition,
-                        path=file.path,
-                        sha256=file.sha256,
-                        rows=file.rows,
-                        inputs=file.inputs,
-                        added=snapshot,
-                    )
-                )
+                .values(removed=snapshot)
+            )
+            if new:
+                connection.execute(replaced, [{"table": file.table, "of": file.partition} for file in new])
+                connection.execute(lake_file.insert(), [_row(file) | {"added": snapshot} for file in new])
         return new
 
     def _is_live(self) -> sa.ColumnElement[bool]:
@@ -126,18 +124,30 @@ def current_snapshot(connection: sa.Connection) -> int:
 
 
 def _not_live(connection: sa.Connection, files: Iterable[PartitionFile]) -> list[PartitionFile]:
-    new = []
-    for file in files:
-        live = connection.execute(
-            sa.select(lake_file).where(
-                lake_file.c.table_name == file.table,
-                lake_file.c.partition == file.partition,
-                lake_file.c.removed.is_(None),
-            )
-        ).first()
-        if live is None or _partition_file(live) != file:
-            new.append(file)
-    return new
+    asked = list(files)
+    tables: dict[str, list[str]] = defaultdict(list)
+    for file in asked:
+        tables[file.partition].append(file.table)
+    live = set()
+    for partition, of_it in tables.items():
+        query = sa.select(lake_file).where(
+            lake_file.c.partition == partition,
+            lake_file.c.table_name.in_(of_it),
+            lake_file.c.removed.is_(None),
+        )
+        live |= {_partition_file(row) for row in connection.execute(query)}
+    return [file for file in asked if file not in live]
+
+
+def _row(file: PartitionFile) -> dict[str, object]:
+    return {
+        "table_name": file.table,
+        "partition": file.partition,
+        "path": file.path,
+        "sha256": file.sha256,
+        "rows": file.rows,
+        "inputs": file.inputs,
+    }
 
 
 def _partition_file(row: sa.Row[tuple[object, ...]]) -> PartitionFile:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from contracts_io.admission import Candidate, claims_of
-from contracts_io.calendar import format_instant
+from contracts_io.calendar import Month, format_instant
 from contracts_io.contract import Contract, canonical_json
 from contracts_io.lifecycle import SYSTEM, Action, State, StoredVersion, advance
 from contracts_io.renewal import terms_left_behind
@@ -29,7 +29,10 @@ from contracts_io.store.contract_tables import (
 
 
 class Decision(NamedTuple):
-    """A version that was decided on just now; ``state`` submitted: approved by the first of two, the second is awaited."""
+    """A version that was decided on just now; ``state`` submitted: approved by the first of two, the second is awaited.
+
+    ``retroactive``: the approval says that it changes months that were closed after the version was submitted.
+    """
 
     contract_id: str
     version: int
@@ -37,6 +40,7 @@ class Decision(NamedTuple):
     content_hash: str
     decided_by: str
     decided_at: datetime
+    retroactive: bool = False
 
 
 def _row(contract: Contract, version: int, digest: str, by: str, at: datetime, warnings: list[str]) -> dict[str, Any]:
@@ -71,21 +75,29 @@ def record_submissions(
     by: str,
     at: datetime,
     retroactive: bool,
+    closed: Mapping[str, Sequence[Month]],
     warnings: Mapping[str, Sequence[str]],
 ) -> None:
-    """Store the candidates as versions that wait; ``warnings`` by contract id."""
+    """Store the candidates as versions that wait; by contract id the ``closed`` months that they change, and ``warnings``."""
+    closed_months = {contract_id: " ".join(map(str, months)) for contract_id, months in closed.items()}
     rows = [
         _row(contract, version, digest, by, at, list(warnings.get(contract.contract_id, ())))
         | {
             "state": advance(State.DRAFT, Action.SUBMIT, by=by, submitted_by=by, where=name).value,
             "retroactive": retroactive,
+            "closed_months": closed_months.get(contract.contract_id, ""),
         }
         for name, contract, version, digest in candidates
     ]
     _insert(connection, rows, [(candidate.contract, candidate.version) for candidate in candidates])
-    reason = audit.RETROACTIVE if retroactive else None
     changes = [
-        audit.Change(Action.SUBMIT.value, contract.contract_id, version, digest, reason)
+        audit.Change(
+            Action.SUBMIT.value,
+            contract.contract_id,
+            version,
+            digest,
+            audit.submission_text(retroactive, closed_months.get(contract.contract_id, "")),
+        )
         for _, contract, version, digest in candidates
     ]
     audit.append(connection, changes, instant=at, actor=by)
@@ -93,7 +105,7 @@ def record_submissions(
 
 def record_rejection(connection: sa.Connection, decision: Decision, reason: str) -> None:
     """Store that a version is rejected."""
-    _set_decided(connection, [decision], reason)
+    _set_decided(connection, [(decision, reason)])
     change = audit.Change(Action.REJECT.value, decision.contract_id, decision.version, decision.content_hash, reason)
     audit.append(connection, [change], instant=decision.decided_at, actor=decision.decided_by)
 
@@ -128,6 +140,7 @@ def record_renewals(connection: sa.Connection, renewals: Sequence[Renewal], at: 
                 "decided_at": format_instant(at),
                 "reason": reason,
                 "retroactive": False,
+                "closed_months": "",
             }
         )
         changes.append(audit.Change(Action.RENEW.value, contract.contract_id, version, digest, reason))
@@ -135,7 +148,7 @@ def record_renewals(connection: sa.Connection, renewals: Sequence[Renewal], at: 
     audit.append(connection, changes, instant=at, actor=SYSTEM)
 
 
-def _set_decided(connection: sa.Connection, decisions: Sequence[Decision], reason: str | None) -> None:
+def _set_decided(connection: sa.Connection, decisions: Sequence[tuple[Decision, str | None]]) -> None:
     if not decisions:
         return
     version = contract_version.c
@@ -149,7 +162,7 @@ def _set_decided(connection: sa.Connection, decisions: Sequence[Decision], reaso
             "decided_at": format_instant(decision.decided_at),
             "reason": reason,
         }
-        for decision in decisions
+        for decision, reason in decisions
     ]
     connection.execute(contract_version.update().where(is_it), rows)
 
@@ -169,15 +182,17 @@ def record_approvals(connection: sa.Connection, decisions: Sequence[Decision], b
             for decision in first
         ]
         connection.execute(contract_decision.insert(), rows)
-    _set_decided(connection, [decision for decision in decisions if decision.state is State.APPROVED], None)
+    reasons = [audit.RETROACTIVE if decision.retroactive else None for decision in decisions]
+    told = list(zip(decisions, reasons, strict=True))
+    _set_decided(connection, [(decision, reason) for decision, reason in told if decision.state is State.APPROVED])
     changes = [
         audit.Change(
             Action.APPROVE.value,
             decision.contract_id,
             decision.version,
             decision.content_hash,
-            audit.FIRST_OF_TWO if decision.state is State.SUBMITTED else None,
+            audit.FIRST_OF_TWO if decision.state is State.SUBMITTED else reason,
         )
-        for decision in decisions
+        for decision, reason in told
     ]
     audit.append(connection, changes, instant=at, actor=by)

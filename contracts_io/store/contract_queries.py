@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from contracts_io.bulk import many_objects
-from contracts_io.calendar import format_instant
+from contracts_io.calendar import Month, format_instant
 from contracts_io.contract import Contract
 from contracts_io.contract_stored import read_stored
 from contracts_io.errors import BooksError, ContractError
 from contracts_io.lifecycle import Approval, ApprovedVersion, State, StoredVersion
 from contracts_io.store.contract_tables import contract_claim, contract_decision, contract_notice, contract_version
+from contracts_io.store.document_tables import month_close
 
 _AT_ONCE = 5_000
 _IS_APPROVED = contract_version.c.state == State.APPROVED.value
@@ -119,6 +120,11 @@ def versions_of_all(
     return dict(stored)
 
 
+def closed_months(connection: sa.Connection) -> list[Month]:
+    """The months that are closed, as this transaction sees it; ascending."""
+    return [Month.parse(month) for month in connection.scalars(sa.select(month_close.c.month).order_by(month_close.c.month))]
+
+
 def rivals_of(connection: sa.Connection, claims: Collection[tuple[str, str]]) -> set[str]:
     """The ids of the contracts that have a version, in whatever state, with one of these claims."""
     found: set[str] = set()
@@ -150,6 +156,7 @@ def _version(row: Mapping[Any, Any], documents: Documents) -> StoredVersion:
         retroactive=row["retroactive"],
         warnings=tuple(row["warnings"]),
         first_approval=first,
+        closed_months=tuple(map(Month.parse, row["closed_months"].split())),
     )
 
 

@@ -24,11 +24,22 @@ class Renewed(NamedTuple):
     ends_on: date
 
 
+class NotRenewedError(ContractError):
+    """Why the renewal of ``contract_id``, which is due, cannot be made."""
+
+    def __init__(self, contract_id: str, error: ContractError, remedy: str) -> None:
+        self.contract_id = contract_id
+        what = error.what
+        if isinstance(error, ContractDocumentError):
+            what = "".join(["what it would be is refused:", *(f"\n  {problem}" for problem in error.problems)])
+        super().__init__(what, where=error.where, remedy=remedy)
+
+
 class Renewals(NamedTuple):
     """What a day's renewals came to; ``refused``: what could not be renewed, and why. Nothing of it was stored."""
 
     made: list[Renewed]
-    refused: list[ContractError]
+    refused: list[NotRenewedError]
 
 
 class Renewal(NamedTuple):
@@ -54,35 +65,40 @@ def renewals(
     day: date,
     at: datetime,
     closed_through: date | None,
-) -> tuple[list[Renewal], list[ContractError]]:
+) -> tuple[list[Renewal], list[NotRenewedError]]:
     """The renewals of the contracts ``due`` that can be made, in their order, and why others cannot.
 
     ``stored`` holds all versions of these contracts and of those that share a claim with one.
     """
     agreed = Agreed({contract_id: as_if_approved(versions) for contract_id, versions in stored.items()})
     made: list[Renewal] = []
-    refused: list[ContractError] = []
+    refused: list[NotRenewedError] = []
     for contract_id in due:
         versions = stored[contract_id]
         current, number = approved_of(versions)[-1], len(versions)
+        remedy = (
+            "import an amendment that can stand, or put a notice of non-renewal on record: "
+            f"`adledger contract notice {contract_id} --by USER`"
+        )
         try:
             _check_that_none_waits(versions, day)
             while due_renewals([current.contract], notices, day):
                 number += 1
                 contract = renewed(current.contract)
                 following = ApprovedVersion(contract, number, at)
-                problems = [
-                    *closed_month(contract, versions, closed_through),
-                    *agreed.problems(contract_id, following),
-                ]
-                if problems:
+                closed = list(closed_month(contract, versions, closed_through))
+                if closed:
+                    remedy = "import the renewed contract as an amendment: `adledger contract import FILE --by USER --retroactive`"
+                if problems := [*closed, *agreed.problems(contract_id, following)]:
                     name = f"the renewal of contract {contract_id} after {current.contract.ends_on}"
                     raise ContractDocumentError(problems, name=name)
                 agreed.add(following)
                 made.append(Renewal(contract, number, content_hash(contract), current))
                 current = following
+        except ContractDocumentError as error:
+            refused.append(NotRenewedError(contract_id, error, remedy))
         except ContractError as error:
-            refused.append(error)
+            refused.append(NotRenewedError(contract_id, error, error.remedy))
     return made, refused
 
 

@@ -2,9 +2,10 @@
 
 ``contract_version``: contract_id · version (1, 2, ...) · state · document (canonical JSON) · content_hash (SHA-256 of it) ·
 submitted_by, submitted_at · decided_by, decided_at, reason (null while it waits) · retroactive (submitted for a closed
-month) · warnings (JSON list: what was odd in it at submission) · side, party_id, party_name, currency, timezone, starts_on,
-ends_on, effective_from as in the document · renews_on (the day on which it renews by itself; null: it does not). A version
-is written once; state, decided_by, decided_at and reason change once.
+month) · closed_months (those that it changes and that were closed when it was submitted: ``2026-10 2026-11``) · warnings
+(JSON list: what was odd in it at submission) · side, party_id, party_name, currency, timezone, starts_on, ends_on,
+effective_from as in the document · renews_on (the day on which it renews by itself; null: it does not). A version is
+written once; state, decided_by, decided_at and reason change once.
 
 ``contract_claim``: what a version claims for itself alone: kind (``line_item``, ``event``, ``partner``) · claim · contract_id ·
 version. Two contracts can only be in each other's way where they share a claim.
@@ -41,6 +42,7 @@ contract_version = sa.Table(
     sa.Column("decided_at", sa.Text),
     sa.Column("reason", sa.Text),
     sa.Column("retroactive", sa.Boolean, nullable=False),
+    sa.Column("closed_months", sa.Text, nullable=False),
     sa.Column("warnings", sa.JSON, nullable=False),
     sa.Column("side", sa.Text, nullable=False),
     sa.Column("party_id", sa.Text, nullable=False),

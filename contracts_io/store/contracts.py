@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from contracts_io.admission import Agreed, Candidate, ImportRefusedError, claims_of, refusals
 from contracts_io.bulk import many_objects
-from contracts_io.calendar import format_instant
+from contracts_io.calendar import Month, format_instant
 from contracts_io.contract import Contract, ContractDocumentError, content_hash
 from contracts_io.errors import ContractError
 from contracts_io.lifecycle import (
@@ -29,7 +29,9 @@ from contracts_io.lifecycle import (
     advance,
     after_approval,
     approved_of,
+    check_closed_months,
     check_content,
+    months_changed,
     notice_reason,
     person,
     rejection_reason,
@@ -38,7 +40,7 @@ from contracts_io.store import audit, contract_changes, contract_queries, contra
 from contracts_io.store.base import reading, writing
 from contracts_io.store.contract_changes import Decision
 from contracts_io.store.contract_queries import Documents, Notice, Summary
-from contracts_io.store.contract_renewals import Renewal, Renewals
+from contracts_io.store.contract_renewals import NotRenewedError, Renewal, Renewals
 
 
 class Imported(NamedTuple):
@@ -97,8 +99,9 @@ class ContractStore:
             results = [_same_content(stored.get(c.contract.contract_id, ()), c.content_hash) for c in all_candidates]
             candidates = [c for c, known in zip(all_candidates, results, strict=True) if known is None]
             _raise_if_refused(candidates, stored, at, None if retroactive else closed_through)
-            odd = warnings or {}
-            contract_changes.record_submissions(connection, candidates, by, at, retroactive, odd)
+            odd, closed = warnings or {}, contract_queries.closed_months(connection)
+            changed = {c.contract.contract_id: _months_changed(c, stored, at, closed) for c in candidates}
+            contract_changes.record_submissions(connection, candidates, by, at, retroactive, changed, odd)
         submitted = (
             Imported(
                 candidate.contract.contract_id,
@@ -135,16 +138,25 @@ class ContractStore:
         at: datetime,
         content_hash: str,
         limits: ApprovalLimits = NO_LIMITS,
+        retroactive: bool = False,
     ) -> Decision:
         """Approve a version with this content; where no second approval is needed, it is in force by its dates from then on.
 
         ContractError where it does not wait (with who decided, and when), where its content is another, where ``by``
-        submitted it or approved it already, or where another contract that was approved meanwhile claims the same.
+        submitted it or approved it already, where another contract that was approved meanwhile claims the same, or where it
+        changes a month that was closed after it was submitted without ``retroactive``, unless the approval is.
         """
-        return self.approve_all([ToApprove(contract_id, version, content_hash)], by=by, at=at, limits=limits)[0]
+        seen = ToApprove(contract_id, version, content_hash)
+        return self.approve_all([seen], by=by, at=at, limits=limits, retroactive=retroactive)[0]
 
     def approve_all(
-        self, versions: Sequence[ToApprove], *, by: str, at: datetime, limits: ApprovalLimits = NO_LIMITS
+        self,
+        versions: Sequence[ToApprove],
+        *,
+        by: str,
+        at: datetime,
+        limits: ApprovalLimits = NO_LIMITS,
+        retroactive: bool = False,
     ) -> list[Decision]:
         """The same for many versions, one after the other in one transaction: all of them, or none."""
         by, versions = person(by), list(dict.fromkeys(versions))
@@ -155,6 +167,7 @@ class ContractStore:
             chosen = [self._choose(connection, stored, contract_id, version) for contract_id, version, _ in versions]
             stored = self._with_rivals(connection, [version.contract for version in chosen], stored)
             agreed = Agreed({contract_id: approved_of(versions) for contract_id, versions in stored.items()})
+            closed = contract_queries.closed_months(connection)
             for waiting, (contract_id, version, seen) in zip(chosen, versions, strict=True):
                 where = f"contract {contract_id} version {version}"
                 state = after_approval(waiting, by=by, limits=limits, where=where)
@@ -162,9 +175,11 @@ class ContractStore:
                 now_approved = ApprovedVersion(waiting.contract, version, at)
                 if problems := agreed.problems(contract_id, now_approved):
                     raise ContractDocumentError(problems, name=where)
+                approved = approved_of(stored[contract_id])
+                past = check_closed_months(waiting, approved, closed, retroactive=retroactive, where=where)
                 if state is State.APPROVED:
                     agreed.add(now_approved)
-                decisions.append(Decision(contract_id, version, state, waiting.content_hash, by, at))
+                decisions.append(Decision(contract_id, version, state, waiting.content_hash, by, at, past))
             contract_changes.record_approvals(connection, decisions, by, at)
         return decisions
 
@@ -230,14 +245,14 @@ class ContractStore:
             contract_changes.record_renewals(connection, renewals, at)
         return Renewals([renewal.summary for renewal in renewals], refused)
 
-    def not_renewed(self, *, day: date, at: datetime, closed_through: date | None = None) -> list[ContractError]:
+    def not_renewed(self, *, day: date, at: datetime, closed_through: date | None = None) -> list[NotRenewedError]:
         """Why contracts that are due on or before ``day`` would not be renewed by ``renew``; writes nothing."""
         with many_objects(), reading(self._engine) as connection:
             return self._renewals(connection, day, at, closed_through)[1]
 
     def _renewals(
         self, connection: sa.Connection, day: date, at: datetime, closed_through: date | None
-    ) -> tuple[list[Renewal], list[ContractError]]:
+    ) -> tuple[list[Renewal], list[NotRenewedError]]:
         due = contract_queries.due_for_renewal(connection, day)
         own = contract_queries.versions_of_all(connection, self._documents, due)
         latest = [approved_of(versions)[-1].contract for versions in own.values()]
@@ -315,6 +330,13 @@ def choose(versions: Sequence[StoredVersion], version: int | None) -> StoredVers
 
 def _candidate(name: str, contract: Contract, stored: Mapping[str, Sequence[StoredVersion]]) -> Candidate:
     return Candidate(name, contract, len(stored.get(contract.contract_id, ())) + 1, content_hash(contract))
+
+
+def _months_changed(
+    candidate: Candidate, stored: Mapping[str, Sequence[StoredVersion]], at: datetime, closed: Sequence[Month]
+) -> list[Month]:
+    approved = approved_of(stored.get(candidate.contract.contract_id, ()))
+    return months_changed(approved, ApprovedVersion(candidate.contract, candidate.version, at), closed)
 
 
 def _raise_if_refused(

@@ -3,8 +3,8 @@
 A close, and an adjustment that issued notes, went by the warehouse at ``snapshot`` and the contracts as of ``known_at``.
 
 Amounts are integers of the currency's minor unit, signed; rates are plain decimal text; ``known_at`` is an instant as UTC text.
-Each document carries the hash of its content and that of the document before it in its series and year, so that neither can
-be changed or left out unseen.
+Each document carries the hash of its content, journal entry included, and that of the document before it in its series and
+year, so that neither can be changed or left out unseen.
 """
 
 from __future__ import annotations
@@ -66,12 +66,14 @@ month_adjustment = sa.Table(
     sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("adjusted_on", sa.Date, nullable=False),
     _text("adjusted_by", nullable=True),
+    _text("prepared_by", nullable=True),
     _whole("snapshot"),
     _text("known_at", 32),
 )
-prepared_close = sa.Table(
-    "prepared_close",
+prepared_documents = sa.Table(
+    "prepared_documents",
     metadata,
+    sa.Column("act", sa.String(8), primary_key=True),
     sa.Column("month", sa.String(7), primary_key=True),
     sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("issued_on", sa.Date, nullable=False),
@@ -96,6 +98,7 @@ invoice = sa.Table(
     _whole("tax_minor"),
     _whole("total_minor"),
     _text("adjusts", 30, nullable=True),
+    _text("cause", 500, nullable=True),
     _text("known_at", 32),
     _text("content_hash", 64),
     _text("previous_hash", 64, nullable=True),
@@ -182,7 +185,8 @@ class Line:
 class Invoice:
     """An invoice, credit note or debit note; the dates are None on a draft, which the books do not take.
 
-    ``known_at`` is the instant (UTC text) of the latest approval that was known when it was drafted.
+    ``known_at`` is the instant (UTC text) of the latest approval that was known when it was drafted; ``cause`` says why the tax
+    of a note changed where its lines do not.
     """
 
     number: str
@@ -199,6 +203,7 @@ class Invoice:
     total_minor: int
     adjusts: str | None
     known_at: str
+    cause: str | None = None
 
 
 @dataclass(frozen=True)

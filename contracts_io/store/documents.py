@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import date
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -29,7 +30,7 @@ from contracts_io.store.document_tables import (
     number_series,
     payout,
     payout_line,
-    prepared_close,
+    prepared_documents,
 )
 from contracts_io.store.issuing import Issuing, carried_balances, last_issued_on, number_text, series_of
 
@@ -56,13 +57,26 @@ class Adjusted:
     known_at: str
 
 
+class Act(StrEnum):
+    """What issues documents of a month: its close, and adjusting it afterwards."""
+
+    CLOSE = "close"
+    ADJUST = "adjust"
+
+    @property
+    def noun(self) -> str:
+        """As in: the close of a month."""
+        return "close" if self is Act.CLOSE else "adjustment"
+
+
 @dataclass(frozen=True)
-class PreparedClose:
-    """The documents of a month as one person prepared them, for another to approve.
+class Prepared:
+    """The documents that an act would issue for a month as one person prepared them, for another to approve.
 
     ``documents``: number, contract, currency, amount in minor units and content hash of each; ``content_hash`` is over all.
     """
 
+    act: Act
     month: Month
     issued_on: date
     prepared_by: str
@@ -73,10 +87,11 @@ class PreparedClose:
 
 @dataclass(frozen=True)
 class Chained:
-    """An issued document with its lines, its hash, and the hash of the one before it in its series, as they are stored."""
+    """An issued document as it is stored: its lines, its journal entry, its hash, that of the one before it in its series."""
 
     document: Invoice | Payout
     lines: list[Line]
+    entry: list[JournalLine]
     content_hash: str
     previous_hash: str | None
 
@@ -98,8 +113,7 @@ class Books:
     def adjusting(self, month: Month) -> Iterator[Issuing]:
         """One transaction in which a closed month is adjusted; BooksError where it is open."""
         with writing(self._engine) as connection:
-            if connection.execute(sa.select(month_close).where(month_close.c.month == str(month))).first() is None:
-                raise still_open(month)
+            self._require_closed(connection, month)
             yield Issuing(connection, month)
 
     def adjustments_of(self, month: Month) -> list[Line]:
@@ -127,22 +141,27 @@ class Books:
         """The snapshots whose warehouse files stay: what issued documents were made from."""
         return {closed.snapshot for closed in self.closed_months().values()} | {done.snapshot for done in self.adjusted()}
 
-    def prepare(self, prepared: PreparedClose) -> None:
-        """Keep a prepared close beside those before it; the last one counts. BooksError where the month is closed."""
-        with writing(self._engine) as connection:
-            self._require_open(connection, prepared.month)
-            here = prepared_close.c.month == str(prepared.month)
-            last = connection.scalar(sa.select(sa.func.max(prepared_close.c.sequence)).where(here)) or 0
-            values = {field.name: getattr(prepared, field.name) for field in fields(prepared)}
-            values |= {"month": str(prepared.month), "documents": [list(row) for row in prepared.documents]}
-            connection.execute(prepared_close.insert().values(sequence=last + 1, **values))
+    def prepare(self, prepared: Prepared) -> None:
+        """Keep what was prepared beside what was before it; the last one counts.
 
-    def prepared(self, month: Month) -> PreparedClose | None:
-        """The last prepared close of a month."""
-        query = sa.select(prepared_close).where(prepared_close.c.month == str(month))
+        BooksError where it is to close a month that is closed, or to adjust one that is open.
+        """
+        require = self._require_open if prepared.act is Act.CLOSE else self._require_closed
+        with writing(self._engine) as connection:
+            require(connection, prepared.month)
+            here = _of_act(prepared.act, prepared.month)
+            last = connection.scalar(sa.select(sa.func.max(prepared_documents.c.sequence)).where(here)) or 0
+            values = {field.name: getattr(prepared, field.name) for field in fields(prepared)}
+            values |= {"act": prepared.act.value, "month": str(prepared.month)}
+            values |= {"documents": [list(row) for row in prepared.documents]}
+            connection.execute(prepared_documents.insert().values(sequence=last + 1, **values))
+
+    def prepared(self, act: Act, month: Month) -> Prepared | None:
+        """What was prepared last for an act on a month."""
+        query = sa.select(prepared_documents).where(_of_act(act, month))
         with reading(self._engine) as connection:
-            row = connection.execute(query.order_by(prepared_close.c.sequence.desc()).limit(1)).mappings().first()
-        return None if row is None else _record(PreparedClose, {**row, "month": month})
+            row = connection.execute(query.order_by(prepared_documents.c.sequence.desc()).limit(1)).mappings().first()
+        return None if row is None else _record(Prepared, {**row, "act": act, "month": month})
 
     def last_issued_on(self) -> date | None:
         """The latest date of issue of any document or close."""
@@ -196,13 +215,25 @@ class Books:
         if closed is not None:
             raise already_closed(month, closed.closed_on)
 
+    @staticmethod
+    def _require_closed(connection: sa.Connection, month: Month) -> None:
+        if connection.execute(sa.select(month_close).where(month_close.c.month == str(month))).first() is None:
+            raise still_open(month)
+
     def _chained(self, table: sa.Table, lines: sa.Table, kind: type[Any]) -> list[Chained]:
         with reading(self._engine) as connection:
             rows = connection.execute(sa.select(table).order_by(table.c.number)).mappings().all()
             of: dict[str, list[Line]] = {row["number"]: [] for row in rows}
             for line in connection.execute(sa.select(lines).order_by(lines.c.number, lines.c.line)).mappings():
                 of[line["number"]].append(_record(Line, line))
-        return [Chained(_record(kind, row), of[row["number"]], row["content_hash"], row["previous_hash"]) for row in rows]
+            posted = sa.select(journal_line).where(journal_line.c.document.in_(sa.select(table.c.number)))
+            entry: dict[str, list[JournalLine]] = {number: [] for number in of}
+            for line in connection.execute(posted.order_by(journal_line.c.entry, journal_line.c.line)).mappings():
+                entry[line["document"]].append(_record(JournalLine, line))
+        return [
+            Chained(_record(kind, row), of[row["number"]], entry[row["number"]], row["content_hash"], row["previous_hash"])
+            for row in rows
+        ]
 
     def _documents(self, month: Month, table: sa.Table, lines: sa.Table, kind: type[Any]) -> list[tuple[Any, list[Line]]]:
         with reading(self._engine) as connection:
@@ -222,6 +253,10 @@ class Books:
             for row in rows:
                 of[row["number"]].append(_record(Line, row))
         return [(document, of[document.number]) for document in documents]
+
+
+def _of_act(act: Act, month: Month) -> sa.ColumnElement[bool]:
+    return (prepared_documents.c.act == act.value) & (prepared_documents.c.month == str(month))
 
 
 def _record(kind: type[_Record], row: Mapping[Any, Any]) -> _Record:

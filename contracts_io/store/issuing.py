@@ -71,26 +71,16 @@ class Issuing:
         """What each partner contract carries into its next statement, in minor units, where it is not zero."""
         return carried_balances(self._connection)
 
-    def add_invoice(self, document: Invoice, lines: Sequence[Line]) -> None:
-        """Issue an invoice with its lines."""
-        self._connection.execute(invoice.insert().values(**row_of(document), **self._chained(invoice, document, lines)))
+    def issue(self, document: Invoice | Payout, lines: Sequence[Line], entry: Sequence[JournalLine]) -> None:
+        """Issue an invoice, a note or a payout statement with its lines, and post its journal entry, which must balance."""
+        is_invoice = isinstance(document, Invoice)
+        heads, own_lines = (invoice, invoice_line) if is_invoice else (payout, payout_line)
+        chained = self._chained(heads, document, lines, entry)
+        self._connection.execute(heads.insert().values(**row_of(document), **chained))
         for line in lines:
-            values = row_of(line)
-            del values["advertiser_contract_id"], values["adjusts_month"]
-            self._connection.execute(invoice_line.insert().values(number=document.number, **values))
-
-    def add_payout(self, document: Payout, lines: Sequence[Line]) -> None:
-        """Issue a payout statement with its lines."""
-        self._connection.execute(payout.insert().values(**row_of(document), **self._chained(payout, document, lines)))
-        for line in lines:
-            self._connection.execute(payout_line.insert().values(number=document.number, **row_of(line)))
-
-    def add_journal(self, lines: Sequence[JournalLine]) -> None:
-        """Post an entry; it must balance in its currency."""
-        if sum(line.debit_minor - line.credit_minor for line in lines):
-            raise ValueError(f"an entry that does not balance: {lines}")
-        for line in lines:
-            self._connection.execute(journal_line.insert().values(**row_of(line)))
+            values = {name: value for name, value in row_of(line).items() if name in own_lines.c}
+            self._connection.execute(own_lines.insert().values(number=document.number, **values))
+        self._post(document, entry)
 
     def close_month(self, on: date, *, known_at: str, by: str | None = None, prepared_by: str | None = None) -> None:
         """Mark the month closed, pinning the warehouse as this transaction sees it, and the contracts by ``known_at``."""
@@ -105,7 +95,7 @@ class Issuing:
             )
         )
 
-    def record_adjustment(self, on: date, *, known_at: str, by: str | None = None) -> None:
+    def record_adjustment(self, on: date, *, known_at: str, by: str | None = None, prepared_by: str | None = None) -> None:
         """Note that the month was adjusted, pinning what the notes went by as ``close_month`` does."""
         here = month_adjustment.c.month == str(self._month)
         last = self._connection.scalar(sa.select(sa.func.max(month_adjustment.c.sequence)).where(here)) or 0
@@ -115,16 +105,27 @@ class Issuing:
                 sequence=last + 1,
                 adjusted_on=on,
                 adjusted_by=by,
+                prepared_by=prepared_by,
                 snapshot=current_snapshot(self._connection),
                 known_at=known_at,
             )
         )
 
-    def _chained(self, table: sa.Table, document: Invoice | Payout, lines: Sequence[Line]) -> dict[str, str | None]:
+    def _post(self, document: Invoice | Payout, entry: Sequence[JournalLine]) -> None:
+        if sum(line.debit_minor - line.credit_minor for line in entry):
+            raise ValueError(f"an entry that does not balance: {entry}")
+        if any(line.document != document.number for line in entry):
+            raise ValueError(f"an entry of another document than {document.number}: {entry}")
+        for line in entry:
+            self._connection.execute(journal_line.insert().values(**row_of(line)))
+
+    def _chained(
+        self, table: sa.Table, document: Invoice | Payout, lines: Sequence[Line], entry: Sequence[JournalLine]
+    ) -> dict[str, str | None]:
         series = series_of(document.number)
         before = sa.select(table.c.content_hash).where(table.c.number.startswith(series, autoescape=True))
         previous = self._connection.scalar(before.order_by(table.c.number.desc()).limit(1))
-        return {"content_hash": document_hash(document, lines, previous), "previous_hash": previous}
+        return {"content_hash": document_hash(document, lines, entry, previous), "previous_hash": previous}
 
 
 def number_text(series: str, year: int, last: int) -> str:
@@ -137,9 +138,16 @@ def series_of(number: str) -> str:
     return number[: -len("000000")]
 
 
-def document_hash(document: Invoice | Payout, lines: Sequence[Line], previous: str | None) -> str:
-    """SHA-256, as hex, of a document's content with its lines, and of the hash of the document before it in its series."""
-    content = {"document": row_of(document), "lines": [row_of(line) for line in lines], "previous": previous}
+def document_hash(
+    document: Invoice | Payout, lines: Sequence[Line], entry: Sequence[JournalLine], previous: str | None
+) -> str:
+    """SHA-256, as hex, of a document with its lines and journal entry, and of the hash of the one before it in its series."""
+    content = {
+        "document": row_of(document),
+        "lines": [row_of(line) for line in lines],
+        "entry": [row_of(line) for line in entry],
+        "previous": previous,
+    }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

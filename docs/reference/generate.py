@@ -145,6 +145,7 @@ def _head() -> Iterator[str]:
     yield "| type | meaning |"
     yield "|---|---|"
     yield "| text | UTF-8 text |"
+    yield "| id | a text that is kept in three columns: [ids](#ids) |"
     yield "| integer | whole number, 64 bits; a contract version has 32 |"
     yield "| boolean | true or false |"
     yield "| date | a date; the column says in which zone |"
@@ -165,15 +166,31 @@ def _warehouse() -> Iterator[str]:
     yield ""
     yield "Parquet files under `warehouse/<table>/<partition>/`. How to read them: [analysts](../analysts.md#ask-the-warehouse)."
     yield ""
+    yield from _ids()
     for table in TABLES.values():
         yield f"### `{table.name}`"
         yield ""
         yield f"{table.description} Partitions: {_PARTITIONS[table.partition]}."
         yield ""
         yield from _columns(
-            (name, _type(column.dtype.type), column.nullable, _meaning(table, name))
+            (name, "id" if name in table.packed else _type(column.dtype.type), column.nullable, _meaning(table, name))
             for name, column in table.schema.columns.items()
         )
+
+
+def _ids() -> Iterator[str]:
+    yield "### Ids"
+    yield ""
+    yield "A column of type id is three columns of the file: `<id>_hi` and `<id>_lo`, 128 bits as two integers of 64, and"
+    yield "`<id>_text`. All three are null where the id is. The text comes back letter by letter, in SQL as well:"
+    yield "[analysts](../analysts.md#ask-the-warehouse)."
+    yield ""
+    yield "| `<id>_text` | the id |"
+    yield "|---|---|"
+    yield "| null | a UUID in small letters, 8-4-4-4-12, whose bits these are |"
+    yield "| `.` | a text of at most 16 bytes, in ASCII: the bits are its bytes, filled up with zeros on the left |"
+    yield "| else | that text; `hi` is 0, `lo` a sum of its last 32 bytes that never changes |"
+    yield ""
 
 
 def _exports() -> Iterator[str]:

@@ -15,7 +15,7 @@ from contracts_io.home import Home
 from pipelines.attribution import looked_at
 from services.explaining.explained import ConversionExplained, RowsExplained
 from services.explaining.fees import fees
-from services.explaining.rows import accepted, elsewhere
+from services.explaining.rows import accepted, elsewhere, only
 from services.explaining.sources import Source, agreed, source_of, source_of_events
 from services.explaining.status import Case, why
 
@@ -23,13 +23,13 @@ _FEED = "conversions"
 _TWO_DAYS = timedelta(days=2)
 
 
-def explain_conversion(home: Home, conversion_id: str) -> list[ConversionExplained | RowsExplained]:
-    """What became of the conversion with this id; empty where no row with it was ever delivered."""
-    others = elsewhere(home, _FEED, conversion_id)
-    rows = accepted(home, _FEED, conversion_id)
+def explain_conversion(home: Home, conversion_id: str, day: date | None) -> list[ConversionExplained | RowsExplained]:
+    """What became of the conversion with this id; empty where no row with it was ever delivered, or none on ``day``."""
+    others = elsewhere(home, _FEED, conversion_id, day)
+    rows = accepted(home, _FEED, conversion_id, day)
     if not rows:
-        return [RowsExplained(conversion_id, _FEED, others)] if others else []
-    return [explained for row in rows for explained in _tellings(home, row, others)]
+        return [RowsExplained(conversion_id, _FEED, [*others, *only(day)])] if others else []
+    return [explained for row in rows for explained in _tellings(home, row, [*others, *only(day)])]
 
 
 def _tellings(home: Home, row: dict[str, Any], others: list[str]) -> list[ConversionExplained | RowsExplained]:
@@ -116,7 +116,7 @@ def _touches(home: Home, source: Source, row: dict[str, Any]) -> pl.DataFrame:
         warehouse.read(_FEED, [day]),
         warehouse.read("conversion_states", [day]),
         warehouse.read("household_conversions", [day]),
-        warehouse.read("touches", [str(d) for d in days_between(first, last)]),
+        warehouse.read_packed("touches", [str(d) for d in days_between(first, last)]),
         source.terms,
         source.rates,
     ).with_columns(age=pl.col("touch_time").map_elements(lambda at: _age(row["event_time"] - at), pl.String))

@@ -101,6 +101,7 @@ def _explained(
         issued_on=document.issued_on,
         due_on=document.due_on if isinstance(document, Invoice) else None,
         adjusts=document.adjusts if isinstance(document, Invoice) else None,
+        cause=document.cause if isinstance(document, Invoice) else None,
         known_at=document.known_at,
         agreed=agreed(source.home, document.contract_id, version) if version is not None else None,
         amounts=amounts,

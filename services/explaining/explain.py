@@ -6,6 +6,8 @@ is computed by another way than it was billed by, and nothing is brought up to d
 
 from __future__ import annotations
 
+from datetime import date
+
 from contracts_io.calendar import Month
 from contracts_io.errors import BooksError, UsageError
 from contracts_io.home import Home
@@ -16,14 +18,24 @@ from services.explaining.impression import explain_impression
 
 
 def explain(
-    home: Home, what: str, *, month: Month | None = None, line: int | None = None, events: bool = False
+    home: Home,
+    what: str,
+    *,
+    month: Month | None = None,
+    line: int | None = None,
+    events: bool = False,
+    day: date | None = None,
 ) -> list[Explained]:
     """What ``what`` is and how it came about, in one or more parts.
 
-    ``month`` is needed of a draft, ``line`` narrows a document to a line, ``events`` adds the ids behind its lines. BooksError
-    where nothing has this number or id, UsageError where an option does not go with what was asked.
+    ``month`` is needed of a draft, ``line`` narrows a document to a line, ``events`` adds the ids behind its lines.
+    ``day`` is the delivery day in which an event is looked for; None: in all. BooksError where nothing has this number or
+    id, UsageError where an option does not go with what was asked.
     """
     if is_number(what):
+        if day is not None:
+            remedy = "leave it out: a document is found by its number"
+            raise UsageError("--day is for conversions and impressions", where=what, remedy=remedy)
         return [explain_document(home, what, month, line, events=events)]
     if line is not None or month is not None or events:
         raise UsageError(
@@ -31,7 +43,19 @@ def explain(
             where=what,
             remedy="leave them out for an event, or name a document: INV-, PAY-, CN-, DN- or DRAFT-<contract_id>",
         )
-    found: list[Explained] = [*explain_conversion(home, what), *explain_impression(home, what)]
+    if day is not None and day not in home.days_run():
+        raise BooksError(
+            f"the delivery of {day} is not in",
+            where=what,
+            remedy="leave out --day to search all days that are in; `adledger status` says which these are",
+        )
+    found: list[Explained] = [*explain_conversion(home, what, day), *explain_impression(home, what, day)]
+    if not found and day is not None:
+        raise BooksError(
+            f"no conversion or impression of the delivery of {day} has this id",
+            where=what,
+            remedy="leave out --day to search all days: the delivery day may be another than that of the event's time",
+        )
     if not found:
         raise BooksError(
             "there is no document, conversion or impression with this number or id",

@@ -64,7 +64,10 @@ class LineExplained:
 
 @dataclass(frozen=True)
 class DocumentExplained:
-    """A document: head, lines, sums. ``amounts`` are those of the head by name; ``remarks`` say what it was read from."""
+    """A document: head, lines, sums. ``amounts`` are those of the head by name; ``remarks`` say what it was read from.
+
+    ``cause`` is why the tax of a note changed where its lines do not say it.
+    """
 
     number: str
     kind: str
@@ -75,6 +78,7 @@ class DocumentExplained:
     issued_on: date | None
     due_on: date | None
     adjusts: str | None
+    cause: str | None
     known_at: str
     agreed: Agreed | None
     amounts: dict[str, Decimal]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from contracts_io.calendar import Month
+from contracts_io.calendar import ONE_DAY, Month
 from contracts_io.home import Home
 from contracts_io.store.document_tables import DRAFT
 from contracts_io.store.issued import issued_for
@@ -16,7 +16,7 @@ from pipelines.flights import rated_terms
 from services.explaining.events import judge_alone
 from services.explaining.explained import ImpressionExplained, Outcome, RowsExplained
 from services.explaining.media import effective_rates
-from services.explaining.rows import accepted, elsewhere
+from services.explaining.rows import accepted, elsewhere, only
 from services.explaining.sources import Source, agreed, source_of, source_of_events
 
 _FEED = "impressions"
@@ -24,13 +24,13 @@ _KEY = ["line_item_id", "partner_id", "version", "term_id"]
 _PRICED = ["kind", "step", "rate", "units", "uncapped", "amount"]
 
 
-def explain_impression(home: Home, impression_id: str) -> list[ImpressionExplained | RowsExplained]:
-    """What became of the impression with this id; empty where no row with it was ever delivered."""
-    others = elsewhere(home, _FEED, impression_id)
-    rows = accepted(home, _FEED, impression_id)
+def explain_impression(home: Home, impression_id: str, day: date | None) -> list[ImpressionExplained | RowsExplained]:
+    """What became of the impression with this id; empty where no row with it was ever delivered, or none on ``day``."""
+    others = elsewhere(home, _FEED, impression_id, day)
+    rows = accepted(home, _FEED, impression_id, day)
     if not rows:
-        return [RowsExplained(impression_id, _FEED, others)] if others else []
-    return [_told(home, row, others) for row in rows]
+        return [RowsExplained(impression_id, _FEED, [*others, *only(day)])] if others else []
+    return [_told(home, row, [*others, *only(day)]) for row in rows]
 
 
 def _told(home: Home, row: dict[str, Any], others: list[str]) -> ImpressionExplained:
@@ -44,7 +44,9 @@ def _told(home: Home, row: dict[str, Any], others: list[str]) -> ImpressionExpla
             if _as_told(then) != _as_told(now):
                 outcomes.append(then)
     touch = row["household_id"] is not None and row["invalid_reason"] is None
-    credited = home.warehouse.read("attribution_credits").filter(
+    # A conversion after the impression is delivered a day before the UTC date of its time, at the earliest.
+    days = [str(day) for day in home.days_run() if day >= row["event_time"].date() - ONE_DAY]
+    credited = home.warehouse.read("attribution_credits", days).filter(
         pl.col("touch_kind") == "view", pl.col("touch_id") == row["impression_id"]
     )
     return ImpressionExplained(

@@ -88,6 +88,7 @@ def _document(out: Console, document: DocumentExplained) -> None:
         f"{name.replace('_', ' ')} {billed(amount, document.currency)}" for name, amount in document.amounts.items()
     )
     _say(out, [", ".join(dates), amounts, *_agreed(document.agreed), f"contracts as known at {document.known_at}"])
+    _say(out, [f"cause of the tax: {document.cause}"] if document.cause else [])
     _say(out, document.remarks)
     for line in document.lines:
         out.print()

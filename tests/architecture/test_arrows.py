@@ -22,6 +22,7 @@ PURE_FLOOR = {
     "contracts_io.errors",
     "contracts_io.feeds.columns",
     "contracts_io.frames",
+    "contracts_io.ids",
     "contracts_io.lifecycle",
     "contracts_io.pricing",
     "contracts_io.renewal",

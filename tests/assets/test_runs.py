@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,14 @@ from assets.automation import every_morning, every_night
 from assets.closing import reasons_against_close
 from assets.definitions import defs
 from assets.documents import issue
-from assets.intake import intake
 from assets.rating import rate
 from assets.resources import HomeResource
+from assets.taking_in import intake
 from assets.upkeep import Upkeep
 from contracts_io.errors import BooksError, FeedError, WarehouseError
 from contracts_io.home import Home
 from pipelines.attribution import Attributed
+from services.orchestrator import Steps, orchestrated, prepare_environment
 
 OCT28, OCT29, *_ = world.DAYS
 RULES = {rule.name for rule in vars(checks).values() if isinstance(rule, checks.Rule)}
@@ -90,6 +92,76 @@ def test_a_day_without_an_awaited_folder_fails_and_leaves_catalogue_and_warehous
     with pytest.raises(FeedError, match=f"the {feed} of {OCT29} have not been delivered"):
         materialize(home, [intake, count_delivery], OCT29)
     assert untouched(home) == before
+
+
+def materialize_days(home: Home, first: date, last: date) -> dg.ExecuteInProcessResult:
+    tags = {"dagster/asset_partition_range_start": str(first), "dagster/asset_partition_range_end": str(last)}
+    resources = {"home": HomeResource(path=str(home.root))}
+    return dg.materialize([intake, count_delivery], tags=tags, resources=resources, raise_on_error=False)
+
+
+def shown(result: dg.ExecuteInProcessResult, table: str) -> dict[str | None, dict[str, Any]]:
+    """Per partition of ``table`` the metadata of its materialization."""
+    found = [event.event_specific_data.materialization for event in result.get_asset_materialization_events()]
+    return {
+        made.partition: {name: value.value for name, value in made.metadata.items()}
+        for made in found
+        if made.asset_key == dg.AssetKey(table)
+    }
+
+
+def test_a_run_for_a_range_shows_each_day_with_its_own_figures_and_answers_each_check_once(home: Home) -> None:
+    result = materialize_days(home, OCT28, date(2026, 10, 30))
+    assert result.success
+    assert home.days_run() == [OCT28, OCT29, date(2026, 10, 30)]
+    for table in ("impressions", "touches"):
+        rows = {day: figures["dagster/row_count"] for day, figures in shown(result, table).items()}
+        assert rows == {str(day): home.warehouse.rows(table, str(day)) for day in home.days_run()}
+    answers = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert len(answers) == len(result.get_asset_check_evaluations())
+    assert {name for name, check in answers.items() if not check.passed} == {"little_quarantined"}
+    told = answers["little_quarantined"].metadata
+    assert (told["day"].value, told["days not passed"].value) == (str(OCT29), str(OCT29))
+    assert answers["counts_add_up"].metadata["days not passed"].value == "none"
+
+
+def test_in_a_run_for_a_range_a_day_that_fails_leaves_the_others_in_and_fails_the_run(home: Home) -> None:
+    (home.landing / "impressions" / str(OCT29) / "part-0.csv").unlink()
+    (home.landing / "impressions" / str(OCT29)).rmdir()
+    result = materialize_days(home, OCT28, date(2026, 10, 30))
+    assert not result.success
+    assert home.days_run() == [OCT28, date(2026, 10, 30)]
+    assert shown(result, "impressions").keys() == {"2026-10-28", "2026-10-30"}
+    failure = result.failure_data_for_node("intake")
+    assert failure is not None
+    assert failure.error is not None
+    assert "1 of 3 delivery days failed" in failure.error.to_string()
+
+
+def test_days_of_a_month_that_follow_each_other_are_one_run_and_progress_is_told_day_by_day(home: Home) -> None:
+    told: list[tuple[str, int, int]] = []
+    days = [OCT29, date(2026, 10, 30), OCT28, date(2026, 10, 31), date(2026, 11, 1), date(2026, 11, 2)]
+    shutil.rmtree(home.landing / "conversions" / "2026-11-01")
+    with orchestrated(home) as orchestrator:
+        steps = Steps(lambda *step: told.append(step), {"intake": ("taking in", 6)})
+        failed = orchestrator.run_days("take_in", days, None, steps)
+    assert list(failed) == [date(2026, 11, 1)]
+    assert [done for _, done, _ in told] == list(range(7))
+    prepare_environment(home)
+    with dg.DagsterInstance.get() as instance:
+        runs = [(run.status, partitions(run.tags)) for run in reversed(instance.get_runs())]
+    assert runs == [
+        (dg.DagsterRunStatus.SUCCESS, ["2026-10-29", "2026-10-30"]),
+        (dg.DagsterRunStatus.SUCCESS, ["2026-10-28"]),
+        (dg.DagsterRunStatus.SUCCESS, ["2026-10-31"]),
+        (dg.DagsterRunStatus.FAILURE, ["2026-11-01", "2026-11-02"]),
+    ]
+
+
+def partitions(tags: Mapping[str, str]) -> list[str]:
+    """The partition of a run, or the first and the last of its range."""
+    names = ("dagster/partition", "dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+    return [tags[name] for name in names if name in tags]
 
 
 def test_a_file_that_cannot_be_read_fails_the_day_and_leaves_the_day_as_it_was(home: Home) -> None:

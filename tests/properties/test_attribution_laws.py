@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from billing_samples import DAY, NOON, advertiser, cpm, flat, fx_rates, given_day, judged, rows_of, term
+from billing_samples import DAY, NOON, advertiser, as_kept, cpm, flat, fx_rates, given_day, judged, rows_of, term
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -378,7 +378,7 @@ def test_how_touches_are_split_over_files_is_irrelevant(
 ) -> None:
     conversions, touches, adjustments, agreed = world
     given_it = given_day(conversions, *agreed, adjustments=adjustments, rates=fx_rates(*RATES))
-    parts = pl.concat([rows_of("touches", touches[cut:]).lazy(), rows_of("touches", touches[:cut]).lazy()])
+    parts = pl.concat([as_kept("touches", rows_of("touches", part)) for part in (touches[cut:], touches[:cut])])
     made = attribute(*given_it._replace(touches=parts))
     whole = attributed(*world)
     assert made.attributions.equals(whole.attributions)

@@ -6,14 +6,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts_io.contract import Contract, parse_document
 from contracts_io.lifecycle import in_force
 from contracts_io.store import audit
-from contracts_io.store.base import metadata, open_engine
+from contracts_io.store.base import metadata, open_engine, writing
 from contracts_io.store.contracts import ContractStore
+from contracts_io.store.migrations import first_triggers
 
 DAY_0 = date(2026, 10, 1)
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -48,6 +49,7 @@ versions = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(versions, max_size=8),
     st.none() | st.integers(0, 30),
@@ -59,6 +61,9 @@ def test_the_books_say_of_every_day_of_a_period_what_the_rule_says(
 ) -> None:
     engine = open_engine("sqlite://")
     metadata.create_all(engine)
+    with writing(engine) as connection:
+        for statement in first_triggers.statements("sqlite"):
+            connection.exec_driver_sql(statement)
     store = ContractStore(engine)
     approved: list[tuple[Contract, int, datetime]] = []
     at = NOON

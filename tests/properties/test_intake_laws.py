@@ -11,14 +11,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
+from days_taken_in import as_text, take_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts_io.feeds.columns import FEEDS, accepted_schema
+from contracts_io.feeds.columns import FEEDS
 from contracts_io.feeds.formats import read_delivery
 from contracts_io.feeds.landing import find_delivery
 from contracts_io.settings import FeedSettings
-from pipelines.duplicates import across_days, within_day
 from pipelines.intake import REFUSAL, judge
 
 DAY, NEXT_DAY = date(2026, 10, 20), date(2026, 10, 21)
@@ -43,13 +43,18 @@ ROWS = st.lists(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a delivery day."""
+    """What became of a delivery day; ``accepted`` as it is kept."""
 
     accepted: pl.DataFrame
     read: int
     duplicate: int
     conflicts: int
     refusals: dict[str, int]
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """What was accepted, wherever it came in."""
+        return as_text("conversions", self.accepted).select(NAMES)
 
 
 def drop(landing: Path, day: date, files: list[list[Row]]) -> None:
@@ -63,27 +68,21 @@ def drop(landing: Path, day: date, files: list[list[Row]]) -> None:
 
 
 def run(landing: Path, day: date, earlier: pl.DataFrame | None = None) -> Outcome:
-    schema = accepted_schema("conversions")
     files = read_delivery(find_delivery(landing, "conversions", day, FeedSettings()), FeedSettings())
-    judged = [judge(rows.raw, "conversions", day, 7).collect() for rows in files]
-    everything = pl.concat(
-        [pl.DataFrame(schema={"file": pl.String, "row": pl.Int64, **schema, REFUSAL: pl.String}), *judged]
-    )
-    within = within_day(everything.filter(pl.col(REFUSAL).is_null()).lazy(), "conversions")
-    across = across_days(within.kept, "conversions", (pl.DataFrame(schema=schema) if earlier is None else earlier).lazy())
-    refusals = everything[REFUSAL].drop_nulls().value_counts().rows()
+    taken = take_in("conversions", [judge(rows.raw, "conversions", day, 7) for rows in files], earlier)
     return Outcome(
-        accepted=across.accepted.select(NAMES).collect(),
+        accepted=taken.accepted,
         read=sum(rows.rows for rows in files),
-        duplicate=within.dropped.height + across.repeats.height,
-        conflicts=int(within.dropped["conflict"].sum()) + int(across.repeats["conflict"].sum()),
-        refusals=dict(refusals) | {"unreadable": sum(rows.unreadable.height for rows in files)},
+        duplicate=taken.dropped.height + taken.repeats.height,
+        conflicts=taken.conflicts,
+        refusals=dict(taken.refused[REFUSAL].value_counts().rows())
+        | {"unreadable": sum(rows.unreadable.height for rows in files)},
     )
 
 
 def summary(outcome: Outcome) -> tuple[object, ...]:
     return (
-        outcome.accepted.sort(NAMES).rows(),
+        outcome.rows.sort(NAMES).rows(),
         outcome.read,
         outcome.duplicate,
         outcome.conflicts,
@@ -115,7 +114,7 @@ def test_every_row_is_accepted_dropped_or_refused(rows: list[Row]) -> None:
         again = run(Path(home), DAY)
     assert outcome.read == len(rows)
     assert outcome.read == outcome.accepted.height + outcome.duplicate + sum(outcome.refusals.values())
-    assert outcome.accepted["conversion_id"].is_unique().all()
+    assert outcome.rows["conversion_id"].is_unique().all()
     assert again.accepted.equals(outcome.accepted)
     assert summary(again) == summary(outcome)
 

@@ -7,12 +7,13 @@ The advertiser pays 2 USD for each of a month's first ten impressions and 1 USD 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
+import small_world
 from small_world import Rows, adjustment, agree, click, deliver, impression, purchase
 
 from assets.adjusting import pending
@@ -22,7 +23,10 @@ from contracts_io.calendar import Month, days_between
 from contracts_io.contract import parse_document
 from contracts_io.home import Home
 from contracts_io.store.document_tables import Invoice, Line, Payout
+from contracts_io.store.documents import Act
 from services import billing, comparison, verification
+from services.explaining.explain import explain
+from services.explaining.explained import DocumentExplained
 from services.status import status
 
 OCTOBER, NOVEMBER, DECEMBER = Month(2025, 10), Month(2025, 11), Month(2025, 12)
@@ -233,7 +237,7 @@ def test_the_next_statement_carries_what_changed_for_the_partner(quarter: Home) 
 def test_a_further_adjustment_issues_nothing(quarter: Home) -> None:
     for month in (OCTOBER, NOVEMBER, DECEMBER):
         assert billing.adjust(quarter, month, date(2026, 1, 4)) == []
-        assert pending(quarter, Upkeep(quarter), month) == (0, {}, 0)
+        assert pending(quarter, Upkeep(quarter), month) == (0, {}, {}, {}, 0)
         assert comparison.compare(quarter, month, None, None, stored=True).filter(pl.col("difference") != 0).is_empty() or (
             month == OCTOBER  # whose lines differ under the same minimum
         )
@@ -249,3 +253,49 @@ def test_the_home_verifies(quarter: Home) -> None:
     found = verification.verify(quarter, billing.unseen)
     assert found.broken == []
     assert (found.documents, found.entries) == (3 + 2 + 3, 8)
+
+
+@pytest.fixture(scope="module")
+def october_closed(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The small world's contracts a year earlier; October closed, with an impression on 30 October."""
+    home = Home.create(tmp_path_factory.mktemp("october") / "home")
+    contracts = (text.replace("2026", "2025") for text in (small_world.ADVERTISER, small_world.PARTNER))
+    agree(home, *contracts, at=datetime(2025, 10, 1, tzinfo=UTC))
+    deliver(home, "impressions", date(2025, 10, 30), impressions(date(2025, 10, 30), 1))
+    live_through(home, date(2025, 10, 30), date(2025, 11, 2))
+    billing.close(home, OCTOBER, date(2025, 11, 3))
+    return home
+
+
+@pytest.mark.parametrize(("carrying", "other"), [(NOVEMBER, DECEMBER), (DECEMBER, NOVEMBER)])
+def test_what_adjusts_a_closed_month_is_in_the_draft_of_the_next_statement_alone(
+    october_closed: Home, copy_of: Callable[[Home], Home], carrying: Month, other: Month
+) -> None:
+    """3.00 came late for October: they go with November, or with December where nothing is to be issued for November."""
+    home = copy_of(october_closed)
+    late = impressions(date(2025, 10, 31), 3)
+    own = impressions(date(2025, 11, 3), 1) if carrying == NOVEMBER else []
+    deliver(home, "impressions", date(2025, 11, 3), [*late, *own])
+    deliver(home, "impressions", date(2025, 12, 1), impressions(date(2025, 12, 1), 1))
+    live_through(home, date(2025, 11, 3), date(2025, 12, 2))
+    found = {}
+    for month in (NOVEMBER, DECEMBER):
+        folder = home.root / "documents" / str(month)
+        billing.export(home, month, folder, "parquet", draft=True)
+        drafted = pl.read_parquet(folder / "payout_lines.parquet").filter(kind="adjustment")["amount"].to_list()
+        would_issue = billing.dry_run(home, Act.CLOSE, month, date(2026, 1, 20)).documents
+        assert would_issue
+        lines = [line for _, lines in would_issue.payouts for line in lines if line.kind == "adjustment"]
+        found[month] = [float(amount) for amount in drafted], [line.amount_minor for line in lines]
+        assert comparison.compare(home, month, None, None, stored=True).is_empty()
+    assert found == {carrying: ([3.0], [300]), other: ([], [])}
+    (draft,) = explain(home, "DRAFT-pub-1", month=carrying)
+    assert isinstance(draft, DocumentExplained)
+    assert [line.cause for line in draft.lines] == [None, "late event"]
+    assert draft.problems == []
+    if other == DECEMBER:
+        (later,) = explain(home, "DRAFT-pub-1", month=other)
+        assert isinstance(later, DocumentExplained)
+        assert [line.kind for line in later.lines] == ["media"]
+        billing.close(home, NOVEMBER, date(2025, 12, 20))
+        assert [line.kind for _, lines in home.books.payouts(NOVEMBER) for line in lines] == ["media", "adjustment"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from small_world import NOVEMBER, OCTOBER
 from contracts_io.errors import BooksError, UsageError
 from contracts_io.frames import OUTCOMES, STATUSES
 from contracts_io.home import Home
+from contracts_io.warehouse import Warehouse
 from services.explaining.explain import explain, untied
 from services.explaining.explained import (
     ConversionExplained,
@@ -543,6 +546,57 @@ def test_options_that_do_not_go_with_what_was_asked_are_refused(home: Home) -> N
         explain(home, "DRAFT-adv-1")
     with pytest.raises(UsageError, match="are for documents"):
         explain(home, "buy-1", line=1)
+    with pytest.raises(UsageError, match="--day is for conversions and impressions"):
+        explain(home, ACME_INVOICE, day=OCT29)
+
+
+@pytest.mark.parametrize(("name", "feed"), [("buy-1", "conversions"), ("ctv-1", "impressions")])
+def test_with_a_delivery_day_an_event_is_looked_for_in_that_day_alone(
+    home: Home, monkeypatch: pytest.MonkeyPatch, name: str, feed: str
+) -> None:
+    (everywhere,) = explain(home, name)
+    assert isinstance(everywhere, ConversionExplained | ImpressionExplained)
+    day = everywhere.event["delivery_day"]
+    searched: list[tuple[str, Any]] = []
+    read_days, read = Warehouse.read_days, Warehouse.read
+
+    def noted(reading: Any) -> Any:
+        def read_noted(self: Warehouse, table: str, days: Any = None, *more: Any) -> Any:
+            searched.append((table, days))
+            return reading(self, table, days, *more)
+
+        return read_noted
+
+    monkeypatch.setattr(Warehouse, "read_days", noted(read_days))
+    monkeypatch.setattr(Warehouse, "read", noted(read))
+    (there,) = explain(home, name, day=day)
+    assert isinstance(there, ConversionExplained | ImpressionExplained)
+    assert {str(days) for table, days in searched if table in (feed, f"{feed}_repeated", "quarantine")} == {f"['{day}']"}
+    alone = f"looked for in the delivery of {day} alone: without --day all days are searched"
+    assert there == dataclasses.replace(everywhere, elsewhere=[alone])
+
+
+def test_a_day_on_which_an_event_came_again_or_was_refused_says_so(home: Home) -> None:
+    repeated, refused = (explain(home, name, day=day)[0] for name, day in (("ctv-1", OCT29), ("torn", OCT30)))
+    assert isinstance(repeated, RowsExplained) and isinstance(refused, RowsExplained)
+    assert repeated.elsewhere == [
+        f"delivered again on {OCT29}, part-0.csv row 5: dropped as a duplicate, the same content",
+        f"looked for in the delivery of {OCT29} alone: without --day all days are searched",
+    ]
+    assert refused.elsewhere[0].startswith(f"refused on {OCT30}, part-0.csv row 6: bad_order_value")
+
+
+def test_an_event_that_is_not_in_the_day_that_was_named_is_one_clear_error(home: Home) -> None:
+    day = next(day for day in home.days_run() if day != conversion(home, "buy-1").event["delivery_day"])
+    refused = adledger(home.root, "explain", "buy-1", "--day", day, expect=1).stderr
+    assert refused == (
+        f"error: buy-1: no conversion or impression of the delivery of {day} has this id\n"
+        "  -> leave out --day to search all days: the delivery day may be another than that of the event's time\n"
+    )
+    with pytest.raises(BooksError) as absent:
+        explain(home, "buy-1", day=date(2030, 1, 1))
+    assert absent.value.what == "the delivery of 2030-01-01 is not in"
+    assert absent.value.remedy.startswith("leave out --day to search all days")
 
 
 def test_text_and_data_say_the_same(home: Home, capsys: pytest.CaptureFixture[str]) -> None:

@@ -218,19 +218,19 @@ def test_a_postgresql_that_stops_in_the_middle_of_a_close_has_issued_nothing_whe
     root = make_home(tmp_path / "home").root
     run(Home.open(root), *DAYS)
     monkeypatch.setattr(sys, "argv", ["adledger", *map(str, CLOSE), "--home", str(root)])
-    add_journal = Issuing.add_journal
+    issue = Issuing.issue
     for document in (1, 2):  # the invoice and its entry are in the transaction, then the payout statement and its entry, too
         calls: list[object] = []
 
-        def stops_at(self: Issuing, lines: object, document: int = document, calls: list[object] = calls) -> None:
-            calls.append(lines)
+        def stops_at(self: Issuing, *issued: object, document: int = document, calls: list[object] = calls) -> None:
+            calls.append(issued)
+            issue(self, *issued)  # type: ignore[arg-type]
             if len(calls) == document:
                 cluster.stop()
-            add_journal(self, lines)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(Issuing, "add_journal", stops_at)
+        monkeypatch.setattr(Issuing, "issue", stops_at)
         assert "the books did not take it" in _refusal(capsys)
-        monkeypatch.setattr(Issuing, "add_journal", add_journal)
+        monkeypatch.setattr(Issuing, "issue", issue)
         assert "the books cannot be opened" in _refusal(capsys)
         cluster.start()
         books = Home.open(root).books

@@ -140,7 +140,8 @@ def test_runs_killed_at_any_moment_leave_nothing_that_one_clean_run_does_not_men
     assert any(died)
     assert ended(started(_RUN, home, *DAYS)) == (0, "")
     assert_same(home, undisturbed, tmp_path)
-    with dg.DagsterInstance.from_config(str(home.root / INSTANCE_FOLDER)) as instance:
+    prepare_environment(home)
+    with dg.DagsterInstance.get() as instance:
         shown = {run.status for run in instance.get_runs()}
     assert shown == {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
 
@@ -216,15 +217,15 @@ def test_a_close_that_fails_half_way_gives_its_numbers_back_and_leaves_the_month
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     home = copy_of(undisturbed)
-    add_journal, calls = Issuing.add_journal, []
+    issue, calls = Issuing.issue, []
 
-    def fails_at(self: Issuing, lines: object) -> None:
-        calls.append(lines)
+    def fails_at(self: Issuing, *document: object) -> None:
+        issue(self, *document)  # type: ignore[arg-type]
+        calls.append(document)
         if len(calls) == call:
             raise OSError("the disk is full")
-        add_journal(self, lines)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Issuing, "add_journal", fails_at)
+    monkeypatch.setattr(Issuing, "issue", fails_at)
     with pytest.raises(OSError, match="the disk is full"):
         close(home)
     assert home.books.closed_months() == {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -16,9 +17,11 @@ from small_world import (
     DAYS,
     FIRST,
     ISSUED_ON,
+    LAST,
     NOVEMBER,
     OCTOBER,
     adjustment,
+    agree,
     catalogue_rows,
     close,
     deliver,
@@ -34,11 +37,12 @@ from contracts_io.contract import parse_document
 from contracts_io.errors import AdledgerError, BooksError, RoleError, UsageError
 from contracts_io.home import SETTINGS_FILE, Home
 from contracts_io.store.document_tables import invoice, journal_line
-from services import billing, comparison, verification
+from contracts_io.store.documents import Act
+from services import billing, comparison, reports, verification
 from services.cli import cli
 from services.explaining.explain import explain
 from services.explaining.explained import DocumentExplained
-from services.status import status
+from services.status import PendingStatus, status
 
 Copy = Callable[[Home], Home]
 AT = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -51,6 +55,19 @@ def by_two(home: Home) -> Home:
     return Home.open(home.root)
 
 
+def approve(home: Home, by: str, content: str | None = None, issued_on: date | None = None) -> None:
+    """The close of October, as the command with --approve does it."""
+    prepared = billing.to_approve(home, Act.CLOSE, OCTOBER, by, content)
+    billing.close(home, OCTOBER, issued_on or prepared.issued_on, by)
+
+
+def command(home: Home, *words: object) -> str:
+    """What a command that succeeds prints."""
+    done = CliRunner().invoke(cli, [*map(str, words), "--home", str(home.root)])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
 def late_for_october(home: Home) -> None:
     """Three impressions of October, delivered on 3 November: 6.00 to be charged, 3.00 to be paid."""
     deliver(home, "impressions", NOV_3, LATE_ON)
@@ -58,9 +75,11 @@ def late_for_october(home: Home) -> None:
     run(home, NOV_3)
 
 
-def amend(home: Home, *, at: datetime = AT, pricing: str = 'model: cpm, rate: "3000.00"') -> None:
-    """From October on the brand costs 3 USD an impression in place of 2, or what else ``pricing`` says."""
-    text = ADVERTISER.replace('model: cpm, rate: "2000.00"', pricing)
+def amend(
+    home: Home, *, at: datetime = AT, pricing: str = 'model: cpm, rate: "3000.00"', document: str | None = None
+) -> None:
+    """From October on the brand costs 3 USD an impression in place of 2, or what else ``pricing`` or ``document`` says."""
+    text = document or ADVERTISER.replace('model: cpm, rate: "2000.00"', pricing)
     (kept,) = home.contracts.import_documents(
         [("amended.yaml", parse_document(text, name="amended.yaml"))],
         by="alice",
@@ -79,7 +98,7 @@ def test_a_dry_run_lists_the_documents_of_a_close_digit_for_digit_and_changes_no
 ) -> None:
     home = copy_of(undisturbed)
     before = (warehouse_files(home), catalogue_rows(home))
-    found = billing.dry_close(home, OCTOBER, ISSUED_ON)
+    found = billing.dry_run(home, Act.CLOSE, OCTOBER, ISSUED_ON)
     assert found.against == []
     assert (warehouse_files(home), catalogue_rows(home), home.books.last_numbers()) == (*before, {})
     close(home)
@@ -91,9 +110,9 @@ def test_a_dry_run_lists_the_documents_of_a_close_digit_for_digit_and_changes_no
 
 def test_a_dry_run_rates_what_is_out_of_date_apart(undisturbed: Home, copy_of: Copy) -> None:
     home = copy_of(undisturbed)
-    drafted = billing.dry_close(home, OCTOBER, ISSUED_ON).documents
+    drafted = billing.dry_run(home, Act.CLOSE, OCTOBER, ISSUED_ON).documents
     amend(home)
-    amended = billing.dry_close(home, OCTOBER, ISSUED_ON).documents
+    amended = billing.dry_run(home, Act.CLOSE, OCTOBER, ISSUED_ON).documents
     assert drafted
     assert amended
     assert amended.invoices[0][0].net_minor > drafted.invoices[0][0].net_minor
@@ -103,7 +122,7 @@ def test_a_dry_run_rates_what_is_out_of_date_apart(undisturbed: Home, copy_of: C
 def test_a_dry_run_says_every_reason_that_would_stop_the_close(undisturbed: Home, copy_of: Copy) -> None:
     home = copy_of(undisturbed)
     deliver(home, "impressions", FIRST, LATE_ON)
-    found = billing.dry_close(home, OCTOBER, date(2026, 10, 30))
+    found = billing.dry_run(home, Act.CLOSE, OCTOBER, date(2026, 10, 30))
     assert found.against == [
         "2026-10 is not over on 2026-10-30: close it from 2026-11-01 on",
         f"the impressions of {FIRST} are not what was taken in: run `adledger run {FIRST}`",
@@ -114,7 +133,7 @@ def test_a_dry_run_says_every_reason_that_would_stop_the_close(undisturbed: Home
 
 
 def test_a_dry_run_of_a_closed_month_lists_nothing(closed: Home) -> None:
-    found = billing.dry_close(closed, OCTOBER, ISSUED_ON)
+    found = billing.dry_run(closed, Act.CLOSE, OCTOBER, ISSUED_ON)
     assert found.documents is None
     assert found.against[0].startswith("2026-10 was closed on 2026-11-20")
 
@@ -135,10 +154,10 @@ def test_the_command_prints_documents_and_reasons(undisturbed: Home, copy_of: Co
 
 def test_one_prepares_and_another_approves_that_very_content(undisturbed: Home, copy_of: Copy) -> None:
     home = by_two(copy_of(undisturbed))
-    prepared = billing.prepare_close(home, OCTOBER, ISSUED_ON, "ann", AT)
+    prepared = billing.prepare(home, Act.CLOSE, OCTOBER, ISSUED_ON, "ann", AT)
     assert not home.books.closed_months()
-    assert prepared.content_hash == billing.dry_close(home, OCTOBER, ISSUED_ON).content_hash
-    billing.approve_close(home, OCTOBER, "bob", prepared.content_hash[:12])
+    assert prepared.content_hash == billing.dry_run(home, Act.CLOSE, OCTOBER, ISSUED_ON).content_hash
+    approve(home, "bob", prepared.content_hash[:12])
     assert home.books.closed_months()[OCTOBER].closed_on == ISSUED_ON
     issued = [document.number for document, _ in [*home.books.invoices(OCTOBER), *home.books.payouts(OCTOBER)]]
     assert [row[0] for row in prepared.documents] == issued
@@ -148,46 +167,122 @@ def test_one_prepares_and_another_approves_that_very_content(undisturbed: Home, 
 
 def test_the_same_prepared_once_more_is_the_same(undisturbed: Home, copy_of: Copy) -> None:
     home = by_two(copy_of(undisturbed))
-    first = billing.prepare_close(home, OCTOBER, ISSUED_ON, "ann", AT)
-    assert billing.prepare_close(home, OCTOBER, ISSUED_ON, "ann", AT.replace(hour=12)) == first
+    first = billing.prepare(home, Act.CLOSE, OCTOBER, ISSUED_ON, "ann", AT)
+    assert billing.prepare(home, Act.CLOSE, OCTOBER, ISSUED_ON, "ann", AT.replace(hour=12)) == first
 
 
 def test_who_prepared_a_close_does_not_approve_it(undisturbed: Home, copy_of: Copy) -> None:
     home = by_two(copy_of(undisturbed))
     with pytest.raises(BooksError, match="nobody has prepared the close of 2026-10"):
-        billing.approve_close(home, OCTOBER, "bob")
+        approve(home, "bob")
     with pytest.raises(RoleError, match="say who prepares"):
-        billing.prepare_close(home, OCTOBER, ISSUED_ON, None, AT)
-    billing.prepare_close(home, OCTOBER, ISSUED_ON, "ann", AT)
+        billing.prepare(home, Act.CLOSE, OCTOBER, ISSUED_ON, None, AT)
+    billing.prepare(home, Act.CLOSE, OCTOBER, ISSUED_ON, "ann", AT)
     with pytest.raises(RoleError, match="ANN prepared the close of 2026-10 and so cannot approve it"):
-        billing.approve_close(home, OCTOBER, "ANN")
+        approve(home, "ANN")
     with pytest.raises(RoleError, match="say who approves"):
         billing.close(home, OCTOBER, ISSUED_ON)  # nor is there a way around
     with pytest.raises(BooksError, match="not 0123456789ab"):
-        billing.approve_close(home, OCTOBER, "bob", "0123456789ab")
+        approve(home, "bob", "0123456789ab")
     assert not home.books.closed_months()
 
 
 def test_what_changed_since_it_was_prepared_is_named_and_not_issued(undisturbed: Home, copy_of: Copy) -> None:
     home = by_two(copy_of(undisturbed))
-    prepared = billing.prepare_close(home, OCTOBER, ISSUED_ON, "ann", AT)
+    prepared = billing.prepare(home, Act.CLOSE, OCTOBER, ISSUED_ON, "ann", AT)
     was = prepared.documents[0][3] / 100
     amend(home)
     with pytest.raises(BooksError, match="2026-10 is not what ann prepared") as refused:
-        billing.approve_close(home, OCTOBER, "bob")
+        approve(home, "bob")
     assert f"acme-1: INV-2026-000001 over {was:.2f} USD is INV-2026-000001 over" in str(refused.value)
     assert "pub-1" not in str(refused.value)  # only what changed
     assert not home.books.closed_months()
-    billing.prepare_close(home, OCTOBER, ISSUED_ON, "ann", AT)
+    billing.prepare(home, Act.CLOSE, OCTOBER, ISSUED_ON, "ann", AT)
     with pytest.raises(BooksError, match="the date of issue was 2026-11-20"):
-        billing.approve_close(home, OCTOBER, "bob", issued_on=date(2026, 11, 21))
-    billing.approve_close(home, OCTOBER, "bob")
+        approve(home, "bob", issued_on=date(2026, 11, 21))
+    approve(home, "bob")
     assert home.books.closed_months().keys() == {OCTOBER}
+
+
+def test_notes_are_prepared_by_one_and_approved_by_another(closed: Home, copy_of: Copy) -> None:
+    home = by_two(copy_of(closed))
+    assert "there is nothing to adjust" in command(home, "adjust", "2026-10", "--by", "ann")
+    late_for_october(home)
+    with pytest.raises(BooksError, match="nobody has prepared the adjustment of 2026-10"):
+        billing.adjust(home, OCTOBER, ISSUED_ON, "bob")
+    told = json.loads(command(home, "adjust", "2026-10", "--on", ISSUED_ON, "--by", "ann", "--json"))
+    assert (told["prepared_by"], told["documents"]) == ("ann", 1)
+    assert len(home.books.invoices(OCTOBER)) == 1
+    seen = billing.dry_run(home, Act.ADJUST, OCTOBER, ISSUED_ON)
+    assert (seen.content_hash, seen.against) == (told["content"], [])
+    assert seen.documents
+    assert [(note.number, note.net_minor) for note, _ in seen.documents.invoices] == [("DN-2026-000001", 600)]
+    with pytest.raises(RoleError, match="ann prepared the adjustment of 2026-10 and so cannot approve it"):
+        billing.adjust(home, OCTOBER, ISSUED_ON, "ann")
+    with pytest.raises(BooksError, match="not 0123456789ab"):
+        billing.to_approve(home, Act.ADJUST, OCTOBER, "bob", "0123456789ab")
+    with pytest.raises(BooksError, match="the date of issue was 2026-11-20"):
+        billing.adjust(home, OCTOBER, date(2026, 11, 21), "bob")
+    words = ("adjust", "2026-10", "--approve", "--by", "bob", "--content", told["content"][:12])
+    assert "DN-2026-000001 debit note for acme-1" in command(home, *words)
+    ((note, _),) = [issued for issued in home.books.invoices(OCTOBER) if issued[0].kind == "debit_note"]
+    assert (note, note.issued_on) == (seen.documents.invoices[0][0], ISSUED_ON)
+    with home.engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT prepared_by, adjusted_by FROM month_adjustment")).one() == ("ann", "bob")
+    assert "there is nothing to adjust" in command(home, *words)  # again: nothing
+    assert broken(home) == []
+
+
+def test_notes_that_changed_since_they_were_prepared_are_named_and_not_issued(closed: Home, copy_of: Copy) -> None:
+    home = by_two(copy_of(closed))
+    late_for_october(home)
+    assert billing.prepare(home, Act.ADJUST, OCTOBER, ISSUED_ON, "ann", AT)
+    deliver(home, "impressions", NOV_3, LATE_ON[:1])
+    with pytest.raises(BooksError, match=r"acme-1: DN-2026-000001 over 6\.00 USD is DN-2026-000001 over 2\.00 USD now"):
+        run_and_adjust(home)
+    assert len(home.books.invoices(OCTOBER)) == 1
+    assert billing.prepare(home, Act.ADJUST, OCTOBER, ISSUED_ON, "ann", AT)
+    assert run_and_adjust(home) == ["DN-2026-000001"]
+    with pytest.raises(BooksError, match="2026-11 is open"):
+        billing.prepare(home, Act.ADJUST, NOVEMBER, ISSUED_ON, "ann", AT)
+
+
+def run_and_adjust(home: Home) -> list[str]:
+    run(home, NOV_3)
+    return billing.adjust(home, OCTOBER, ISSUED_ON, "bob")
+
+
+# Dates that lie in the future
+
+FUTURE = "warning: documents dated 2030-01-01 lie in the future: no document can be dated earlier after this\n"
+
+
+@pytest.mark.parametrize("act", ["close", "adjust"])
+def test_documents_dated_in_the_future_are_issued_with_a_warning(
+    undisturbed: Home, closed: Home, copy_of: Copy, act: str
+) -> None:
+    home = copy_of(undisturbed if act == "close" else closed)
+    words = [act, "2026-10", "--on", "2030-01-01", "--home", str(home.root)]
+    assert CliRunner().invoke(cli, [*words, "--dry-run"]).stdout.startswith(FUTURE)
+    for more in (["--dry-run", "--json"], ["--json"]):
+        done = CliRunner().invoke(cli, [*words, *more])
+        assert done.exit_code == 0
+        assert done.stderr.startswith(FUTURE)
+        json.loads(done.stdout)
+    assert home.books.closed_months()
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_tomorrow_is_no_future_because_it_has_begun_somewhere(closed: Home, copy_of: Copy, ahead: int) -> None:
+    on = datetime.now(UTC).date() + timedelta(days=ahead)
+    words = ["adjust", "2026-10", "--on", str(on), "--home", str(copy_of(closed).root)]
+    done = CliRunner().invoke(cli, words)
+    assert "future" not in done.output
 
 
 def test_an_approval_that_nothing_asks_for_is_refused(undisturbed: Home) -> None:
     with pytest.raises(UsageError, match="close_approval is not set"):
-        billing.approve_close(undisturbed, OCTOBER, "bob")
+        approve(undisturbed, "bob")
 
 
 # What is pending, and what changed
@@ -198,7 +293,7 @@ def test_status_says_what_a_closed_month_needs_and_the_next_step(closed: Home, c
     late_for_october(home)
     october = next(found for found in status(home, ISSUED_ON).months if found.month == OCTOBER)
     assert october.pending
-    assert (october.pending.notes, october.pending.net, october.pending.partner_lines) == (1, {"USD": "6.000000000"}, 1)
+    assert october.pending == PendingStatus(1, {"USD": "6.000000000"}, {"USD": "0.000000000"}, {}, 1)
     assert "issue the notes that 2026-10 needs: adledger adjust 2026-10" in status(home, ISSUED_ON).next_steps
     assert billing.adjust(home, OCTOBER, ISSUED_ON) == ["DN-2026-000001"]
     october = next(found for found in status(home, ISSUED_ON).months if found.month == OCTOBER)
@@ -244,12 +339,58 @@ def test_a_month_is_not_adjusted_without_a_rate_that_it_needs(undisturbed: Home,
     with pytest.raises(BooksError, match=needed):
         billing.adjust(home, OCTOBER, ISSUED_ON)
     assert len(home.books.invoices(OCTOBER)) == 1
-    assert any(reason.startswith(needed) for reason in billing.dry_close(home, NOVEMBER, date(2026, 12, 20)).against)
+    found = status(home, ISSUED_ON)
+    october = next(found for found in found.months if found.month == OCTOBER)
+    assert october.pending
+    assert f"{needed}: add it to landing/fx_rates and run `adledger run 2026-10-29`" in october.against
+    first = "add the exchange rates that 2026-10 lacks, then issue the notes that 2026-10 needs: adledger adjust 2026-10"
+    assert first in found.next_steps
+    told = command(home, "status")
+    assert "an exchange rate is missing" in " ".join(told.split())
+    assert told.index("Before 2026-10 can be adjusted") < told.index(needed)
+    assert json.loads(command(home, "status", "--json"))["months"][0]["against"] == list(october.against)
+    assert any(
+        reason.startswith(needed) for reason in billing.dry_run(home, Act.CLOSE, NOVEMBER, date(2026, 12, 20)).against
+    )
     (home.landing / "fx_rates").mkdir()
     rates = "".join(f"{day},EUR,USD,1.10\n" for day in DAYS)
     (home.landing / "fx_rates" / "rates.csv").write_text(f"date,base,quote,rate\n{rates}", encoding="utf-8")
     run(home, DAYS[1])
     assert billing.adjust(home, OCTOBER, ISSUED_ON) == ["CN-2026-000001"]
+    assert not any(found.against for found in status(home, ISSUED_ON).months if found.month == OCTOBER)
+
+
+def test_a_note_whose_tax_alone_changes_names_the_amendment_and_has_no_line(tmp_path: Path) -> None:
+    """Two impressions on 28 October, 4.00 without tax; 19 % from the last of the month on, which rules the invoice: 0.76."""
+    home = Home.create(tmp_path / "home")
+    agree(home, ADVERTISER)
+    for day in DAYS:
+        deliver(
+            home, "impressions", day, [impression(f"i-{n}", f"{FIRST}T12:00:00Z") for n in range(2)][: day == FIRST and 2]
+        )
+        deliver(home, "conversions", day, [])
+    run(home, *DAYS)
+    close(home)
+    taxed = ADVERTISER.replace(
+        "currency: USD", 'currency: USD\neffective_from: 2026-10-31\ntax: {category: S, rate: "0.190"}'
+    )
+    amend(home, document=taxed)
+    run(home, LAST)
+    why = "amendment to version 2: tax rate 0 -> 0.19"
+    october = next(found for found in status(home, ISSUED_ON).months if found.month == OCTOBER)
+    assert october.pending == PendingStatus(1, {"USD": "0.000000000"}, {"USD": "0.760000000"}, {"acme-1": why}, 0)
+    assert f"acme-1: {why}" in " ".join(command(home, "status").split())
+    told = command(home, "adjust", "2026-10", "--on", ISSUED_ON)
+    assert "DN-2026-000001 debit note for acme-1, adjusts INV-2026-000001: no line changed" in told
+    assert f"cause of the tax: {why}" in told
+    ((note, lines),) = [(d, lines) for d, lines in home.books.invoices(OCTOBER) if d.kind == "debit_note"]
+    assert (note.net_minor, note.tax_minor, note.cause, lines) == (0, 76, why, [])
+    assert reports.notes_as_json(home, OCTOBER, [note.number])["notes"][0]["cause"] == why
+    (explained,) = explain(home, note.number)
+    assert isinstance(explained, DocumentExplained)
+    assert (explained.cause, explained.lines, explained.problems) == (why, [], [])
+    assert f"cause of the tax: {why}" in command(home, "explain", note.number)
+    assert broken(home) == []
 
 
 def test_a_re_delivered_day_is_named_in_the_note(closed: Home, copy_of: Copy) -> None:
@@ -424,6 +565,14 @@ def test_a_pinned_file_that_is_no_longer_live_is_verified_too(closed: Home, copy
                 debit_minor=2 * journal_line.c.debit_minor, credit_minor=2 * journal_line.c.credit_minor
             ),
             "the journal does not have what INV-2026-000001 posts, 72.34 USD debit",
+        ),
+        (
+            sa.text("UPDATE journal_line SET account = 'Income:Other' WHERE account LIKE 'Income:%'"),
+            "document INV-2026-000001 is not as it was issued (its head, a line or its journal entry)",
+        ),
+        (
+            sa.text("UPDATE journal_line SET party_id = 'eve' WHERE document LIKE 'PAY%'"),
+            "document PAY-2026-000001 is not as it was issued",
         ),
         (journal_line.update().values(month="2026-11"), "INV-2026-000001 has another month, currency or date than it"),
         (sa.text("DELETE FROM month_close"), "documents of 2026-10 are issued, and it is not closed"),

@@ -295,7 +295,7 @@ def test_the_auditor_reads_who_did_what_and_when(told: Told) -> None:
         (format_instant(REJECTED), "bob", "reject", 1, "the first step is 3250.00"),
         (format_instant(SUBMITTED_2), "ann", "submit", 2, None),
         (format_instant(APPROVED_2), "bob", "approve", 2, None),
-        (format_instant(SUBMITTED_3), "ann", "submit", 3, "retroactive"),
+        (format_instant(SUBMITTED_3), "ann", "submit", 3, "retroactive; changes 2022-10, closed then"),
         (format_instant(APPROVED_3), "bob", "approve", 3, None),
         (format_instant(RENEWED), SYSTEM, "renew", 4, "renewal of version 3"),
         (format_instant(NOTED), "ann", "notice", 4, NOTICE),

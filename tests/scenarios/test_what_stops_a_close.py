@@ -9,7 +9,22 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from small_world import ADVERTISER, FIRST, ISSUED_ON, LAST, OCTOBER, agree, close, deliver, impression, run
+from small_world import (
+    ADVERTISER,
+    DAYS,
+    FIRST,
+    ISSUED_ON,
+    LAST,
+    NOVEMBER,
+    OCTOBER,
+    agree,
+    close,
+    deliver,
+    impression,
+    make_home,
+    run,
+    small_world,
+)
 
 from assets.closing import close as issue
 from assets.intake import ingest
@@ -17,6 +32,7 @@ from assets.upkeep import Upkeep
 from contracts_io.calendar import Month
 from contracts_io.errors import AdledgerError, BooksError, RoleError, UsageError
 from contracts_io.home import SETTINGS_FILE, Home
+from contracts_io.store.documents import Act
 from services import billing
 from services.status import status
 
@@ -39,6 +55,21 @@ def test_a_day_that_was_delivered_again_and_not_run_stops_the_close(undisturbed:
     run(home, FIRST)
     close(home)
     assert home.books.closed_months().keys() == {OCTOBER}
+
+
+@pytest.mark.parametrize(("validation", "stops"), [(0, False), (5, True)])
+def test_a_day_before_the_month_that_validation_days_reach_stops_the_close_too(
+    tmp_path: Path, validation: int, *, stops: bool
+) -> None:
+    """A purchase of 28 October is billed on 2 November after 5 days; its day was delivered again."""
+    document = ADVERTISER.replace("currency: USD", f"currency: USD\nvalidation_days: {validation}", 1)
+    home = make_home(tmp_path / "home", contracts=[document])
+    run(home, *DAYS)
+    again = [row | {"order_value": "1.00"} for row in small_world()["conversions", FIRST]]
+    deliver(home, "conversions", FIRST, again)
+    against = billing.dry_run(home, Act.CLOSE, NOVEMBER, date(2026, 12, 5)).against
+    said = f"the conversions of {FIRST} are not what was taken in: run `adledger run {FIRST}`"
+    assert (said in against) is stops
 
 
 def test_a_day_whose_run_failed_stops_the_close(undisturbed: Home, copy_of: Copy) -> None:
@@ -99,9 +130,11 @@ def test_a_month_that_nothing_was_delivered_for_is_refused_and_not_kept_up_from_
 ) -> None:
     home = copy_of(undisturbed)
     before = Upkeep(home).months()
-    for act in (billing.close, billing.dry_close):
-        with pytest.raises(BooksError, match=f"nothing was delivered for {month}: delivery days go from {FIRST} to {LAST}"):
-            act(home, month, date(2027, 2, 1))
+    said = f"nothing was delivered for {month}: delivery days go from {FIRST} to {LAST}"
+    with pytest.raises(BooksError, match=said):
+        billing.close(home, month, date(2027, 2, 1))
+    with pytest.raises(BooksError, match=said):
+        billing.dry_run(home, Act.CLOSE, month, date(2027, 2, 1))
     assert Upkeep(home).months() == before
 
 

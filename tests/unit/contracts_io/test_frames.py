@@ -10,6 +10,7 @@ import pytest
 from contracts_io.calendar import INSTANT
 from contracts_io.errors import WarehouseError
 from contracts_io.frames import FEED_NAMES, OUTCOMES, STATUSES, TABLES, Table
+from contracts_io.ids import packed, parts
 from contracts_io.money import FACTOR_TYPE, NANOS_TYPE
 
 QUARTER = datetime(2026, 10, 5, 12, 15, tzinfo=UTC)
@@ -42,8 +43,8 @@ BY_TABLE: dict[str, dict[str, Any]] = {"feed_counts": {"read": 3}}
 
 # One row per table that its rules refuse, by the rule that is broken.
 REFUSED: dict[str, list[tuple[dict[str, Any], str]]] = {
-    "impressions": [({"impression_id": ""}, "str_length"), ({"cost": Decimal("-0.000000001")}, "not_negative")],
-    "clicks": [({"row": 0}, "greater_than_or_equal_to"), ({"click_id": ""}, "str_length")],
+    "impressions": [({"impression_id": ""}, "not_empty"), ({"cost": Decimal("-0.000000001")}, "not_negative")],
+    "clicks": [({"row": 0}, "greater_than_or_equal_to"), ({"click_id": ""}, "not_empty")],
     "conversions": [({"order_value": Decimal(-1)}, "not_negative"), ({"event": ""}, "str_length")],
     "conversion_adjustments": [({"action": "undo"}, "isin"), ({"order_value": Decimal(-1)}, "not_negative")],
     "impressions_repeated": [({"line_item_id": ""}, "str_length")],
@@ -59,7 +60,11 @@ REFUSED: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"quarter_hour": QUARTER.replace(minute=16)}, "quarter_hour"),
         ({"impressions": 0}, "greater_than_or_equal_to"),
     ],
-    "touches": [({"touch_kind": "impression"}, "isin")],
+    "touches": [
+        ({"touch_kind": "impression"}, "isin"),
+        ({"household_id": ""}, "not_empty"),
+        ({"touch_id": ""}, "not_empty"),
+    ],
     "attributions": [({"status": "maybe"}, "isin"), ({"value": Decimal(-1)}, "not_negative")],
     "attribution_credits": [({"credit": 1_000_001}, "credit_within_whole"), ({"credit": -1}, "credit_within_whole")],
     "judged_impressions": [({"outcome": "free"}, "isin"), ({"impressions": 0}, "greater_than_or_equal_to")],
@@ -83,13 +88,14 @@ def good_row(table: Table) -> dict[str, Any]:
 
 
 def frame_of(table: Table, *changes: dict[str, Any]) -> pl.LazyFrame:
+    """Rows of a table as its files have them."""
     columns = []
     for name, dtype in table.polars_schema.items():
         values = [(good_row(table) | change)[name] for change in changes]
         texts = [None if value is None else str(value) for value in values]
         exact = isinstance(dtype, pl.Decimal)
         columns.append(pl.Series(name, texts).cast(dtype) if exact else pl.Series(name, values, dtype))
-    return pl.LazyFrame(columns)
+    return packed(pl.LazyFrame(columns), table.packed)
 
 
 @EACH_TABLE
@@ -138,12 +144,12 @@ def test_a_column_too_many_or_too_few_or_of_another_type_is_refused_with_and_wit
     table: Table, has_rows: bool
 ) -> None:
     frame = frame_of(table, *([{}] if has_rows else []))
-    first = table.columns[0]
+    first, *others = table.stored_schema
     wrong_shapes = [
         frame.with_columns(surprise=pl.lit(1)),
         frame.drop(first),
         frame.with_columns(pl.lit(1, pl.Int8).alias(first)),
-        frame.select(*table.columns[1:], first),
+        frame.select(*others, first),
     ]
     for wrong in wrong_shapes:
         with pytest.raises(WarehouseError, match=f"table {table.name}"):
@@ -169,8 +175,24 @@ def test_an_instant_is_microseconds_in_utc_and_nothing_else(wrong: pl.DataType) 
 def test_an_empty_table_has_its_columns_and_passes(table: Table) -> None:
     empty = table.empty()
     assert (empty.columns, empty.height) == (table.columns, 0)
-    table.check(empty.lazy(), has_rows=False)
-    table.check(empty.lazy(), has_rows=True)
+    for has_rows in (False, True):
+        table.check(packed(empty.lazy(), table.packed), has_rows=has_rows)
+
+
+@pytest.mark.parametrize("table", [table for table in TABLES.values() if table.packed], ids=lambda table: table.name)
+def test_an_id_is_refused_that_lacks_one_of_its_halves_or_is_kept_as_text(table: Table) -> None:
+    id_column = next(name for name in table.packed if not table.schema.columns[name].nullable)
+    for half in parts(id_column)[:2]:
+        with pytest.raises(WarehouseError, match=half):
+            table.check(frame_of(table, {}).with_columns(pl.lit(None, pl.Int64).alias(half)))
+    as_text = frame_of(table, {}).drop(parts(id_column)).with_columns(pl.lit("x").alias(id_column))
+    with pytest.raises(WarehouseError, match=id_column):
+        table.check(as_text)
+
+
+def test_a_short_id_that_ends_in_bytes_of_zero_is_not_the_empty_one() -> None:
+    table = TABLES["touches"]
+    table.check(frame_of(table, {"touch_id": "a" + "\0" * 8}, {"touch_id": "\0"}, {"touch_id": "\0" * 16}))
 
 
 @EACH_TABLE

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +18,7 @@ import pytest
 
 from contracts_io.errors import WarehouseError
 from contracts_io.frames import TABLES
+from contracts_io.ids import packed
 from contracts_io.store.base import open_engine, reading
 from contracts_io.store.catalogue import Catalogue, current_snapshot
 from contracts_io.store.revision import upgrade
@@ -128,6 +130,57 @@ def test_a_staged_frame_is_there_for_its_block_only(warehouse: Warehouse, tmp_pa
         assert staged.collect().height == 1
         assert len(files_below(tmp_path / "warehouse")) == 1
     assert files_below(tmp_path / "warehouse") == set()
+
+
+IDS = ["00112233-4455-6677-8899-aabbccddeeff", "00112233-4455-6677-8899-AABBCCDDEEFF", "t1", ".", "é", "\0", "t" * 40]
+
+
+def test_ids_are_kept_in_their_parts_and_read_as_text_unless_their_parts_are_asked_for(warehouse: Warehouse) -> None:
+    put(warehouse, DAY, *IDS)
+    assert warehouse.read("touches").collect().equals(touches(*IDS))
+    assert warehouse.read_days("touches").collect().drop("delivery_day").equals(touches(*IDS))
+    assert warehouse.read("touches").filter(pl.col("touch_id") == IDS[1]).collect().equals(touches(IDS[1]))
+    kept = warehouse.read_packed("touches").collect()
+    assert kept.schema == TABLES["touches"].stored_schema
+    assert kept.equals(packed(touches(*IDS).lazy(), ["household_id", "touch_id"]).collect())
+    assert kept.row(0, named=True).items() >= {"touch_id_hi": 0x0011223344556677, "touch_id_text": None}.items()
+    for table in ("touches", "impressions"):
+        assert warehouse.read_packed(table, ["2026-10-09"]).collect_schema() == TABLES[table].stored_schema
+        assert warehouse.read(table, ["2026-10-09"]).collect_schema() == TABLES[table].polars_schema
+
+
+def test_ids_may_be_written_as_text_or_in_their_parts_and_come_to_the_same_file(warehouse: Warehouse) -> None:
+    whole = warehouse.write("touches", DAY, touches(*IDS))
+    for names in (["touch_id"], ["household_id", "touch_id"]):
+        assert warehouse.write("touches", DAY, packed(touches(*IDS).lazy(), names)) == whole
+
+
+def test_how_the_rows_of_a_table_were_cut_and_read_changes_none_of_its_bytes(warehouse: Warehouse, tmp_path: Path) -> None:
+    """More rows than a group of the file has: a day that is settled again has the hash of a run from scratch."""
+    n = 260_000
+    at = datetime(2026, 10, 5, tzinfo=UTC)
+    rows = touches("t").select(
+        pl.format("{}", pl.int_range(n) % 9999).alias("household_id"),
+        pl.lit("view").alias("touch_kind"),
+        pl.int_range(n).cast(pl.String).str.pad_start(20, "t").alias("touch_id"),
+        pl.lit(at, TABLES["touches"].polars_schema["touch_time"]).alias("touch_time"),
+        *(pl.lit(value).alias(name) for name, value in (("line_item_id", "l"), ("partner_id", "p"))),
+        *(pl.lit(value).alias(name) for name, value in (("viewable", True), ("completed", False))),
+    )
+    whole = warehouse.write("touches", DAY, rows)
+    bounds = [0, 1000, 123_456, 123_457, n]
+    pieces = [rows[start:end] for start, end in pairwise(bounds)]
+    files = [tmp_path / f"piece-{number}.parquet" for number in range(len(pieces))]
+    for number, (piece, file) in enumerate(zip(pieces, files, strict=True)):
+        piece.write_parquet(file, row_group_size=(777, 50_000)[number % 2])
+    assert warehouse.write("touches", DAY, pl.concat(pieces, rechunk=False)) == whole
+    assert warehouse.write("touches", DAY, pl.concat([pl.scan_parquet(file) for file in files])) == whole
+    more = pl.concat([pl.concat([piece, piece.with_columns(touch_kind=pl.lit("click"))]) for piece in pieces])
+    with warehouse.staged(packed(more.lazy(), ["household_id"])) as staged:
+        assert warehouse.write("touches", DAY, staged.filter(pl.col("touch_kind") == "view")) == whole
+        clicks = staged.filter(pl.col("touch_kind") == "click").select("touch_kind")
+        left = staged.join(clicks, on="touch_kind", how="anti", maintain_order="left")
+        assert warehouse.write("touches", DAY, left) == whole
 
 
 def test_publishing_is_all_or_nothing_over_tables(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -282,6 +335,7 @@ import json, sys
 from pathlib import Path
 import polars as pl
 from contracts_io.frames import TABLES
+from contracts_io.ids import packed
 from contracts_io.store.base import open_engine
 from contracts_io.store.catalogue import Catalogue
 from contracts_io.store.revision import upgrade

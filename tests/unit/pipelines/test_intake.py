@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 import pytest
+from days_taken_in import as_text
 
 from contracts_io.calendar import INSTANT
 from contracts_io.feeds.columns import FEEDS, Reading, accepted_schema
+from contracts_io.frames import TABLES
+from contracts_io.ids import packed
 from pipelines.intake import REFUSAL, judge
 
 DAY = date(2026, 10, 20)
@@ -54,9 +59,23 @@ def judged(feed: str, readings: dict[str, Reading] | None = None, **changes: str
         {"file": ["f"], "row": [1], **{name: [text] for name, text in row.items()}},
         schema={"file": pl.String, "row": pl.Int64, **dict.fromkeys(row, pl.String)},
     )
-    result = judge(raw, feed, DAY, 7, readings or {}).collect(engine="streaming")
-    assert result.schema == {"file": pl.String, "row": pl.Int64, **accepted_schema(feed), REFUSAL: pl.String}
-    return result.row(0, named=True)
+    return in_words(feed, judge(raw, feed, DAY, 7, readings or {}))
+
+
+def in_words(feed: str, judged: pl.LazyFrame) -> dict[str, object]:
+    """The one row of what was judged, its ids as text."""
+    result = judged.collect(engine="streaming")
+    assert result.schema == {**TABLES[feed].stored_schema, REFUSAL: pl.String}
+    row = as_text(feed, result)
+    assert row.schema == {"file": pl.String, "row": pl.Int64, **accepted_schema(feed), REFUSAL: pl.String}
+    return row.row(0, named=True)
+
+
+def judged_as_typed(feed: str, **typed: pl.Series) -> dict[str, object]:
+    """The one row of ``GOOD`` with columns of other types than text in place of its own."""
+    row = dict.fromkeys(FEEDS[feed].column_names) | GOOD[feed]
+    texts = {name: pl.Series([text], dtype=pl.String) for name, text in row.items()}
+    return in_words(feed, judge(pl.LazyFrame({"file": ["f"], "row": [1], **texts, **typed}), feed, DAY, 7))
 
 
 def utc(*parts: int) -> datetime:
@@ -357,3 +376,85 @@ def test_the_horizon_is_a_setting() -> None:
     )
     raw = raw.with_columns(pl.all().exclude("row").cast(pl.String))
     assert [judge(raw, "clicks", DAY, days).collect()[REFUSAL].item() for days in (30, 29)] == [None, "too_early"]
+
+
+LARGEST = 2**127 - 1
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (pl.Series([Decimal("0.0123")], dtype=pl.Decimal(9, 4)), "0.0123"),
+        (pl.Series([Decimal("0.000000001")], dtype=pl.Decimal(38, 9)), "0.000000001"),
+        (pl.Series([Decimal("999999999.999999999")], dtype=pl.Decimal(18, 9)), "999999999.999999999"),
+        (pl.Series([Decimal("1000000000")], dtype=pl.Decimal(38, 9)), "1000000000"),
+        (pl.Series([Decimal("1000000000.000000001")], dtype=pl.Decimal(38, 9)), None),
+        (pl.Series([Decimal("-0.000000001")], dtype=pl.Decimal(38, 9)), None),
+        (pl.Series([Decimal(10**37)], dtype=pl.Decimal(38, 0)), None),
+        (pl.Series([Decimal(-(10**37))], dtype=pl.Decimal(38, 0)), None),
+        (pl.Series([0], dtype=pl.UInt8), "0"),
+        (pl.Series([10**9], dtype=pl.Int64), "1000000000"),
+        (pl.Series([10**9 + 1], dtype=pl.Int64), None),
+        (pl.Series([-1], dtype=pl.Int8), None),
+        (pl.Series([-(2**63)], dtype=pl.Int64), None),
+        (pl.Series([2**64 - 1], dtype=pl.UInt64), None),
+        (pl.Series([LARGEST], dtype=pl.Int128), None),
+    ],
+    ids=lambda value: f"{value.dtype} {value[0]}" if isinstance(value, pl.Series) else "",
+)
+def test_an_amount_that_comes_as_a_number_is_taken_as_it_is_within_the_same_limits(
+    values: pl.Series, expected: str | None
+) -> None:
+    row = judged_as_typed("impressions", cost=values)
+    assert row["cost"] == (None if expected is None else Decimal(expected))
+    assert row[REFUSAL] == (None if expected else "bad_cost")
+
+
+def test_no_amount_is_none_in_every_type_and_a_restatement_needs_one() -> None:
+    for dtype in (pl.Int64, pl.Decimal(18, 2)):
+        nothing = pl.Series([None], dtype=dtype)
+        assert judged_as_typed("impressions", cost=nothing)[REFUSAL] is None
+        refused = judged_as_typed("conversion_adjustments", order_value=nothing)
+        assert refused[REFUSAL] == "missing_order_value"
+
+
+@pytest.mark.parametrize(("mark", "expected"), [(True, True), (False, False), (None, False)])
+def test_a_mark_that_comes_as_a_boolean_is_taken_as_it_is_and_none_is_false(mark: bool | None, expected: bool) -> None:
+    row = judged_as_typed("conversions", new_customer=pl.Series([mark], dtype=pl.Boolean))
+    assert (row["new_customer"], row[REFUSAL]) == (expected, None)
+
+
+ONE = uuid.UUID(int=0x00112233445566778899AABBCCDDEEFF)
+
+
+def test_ids_of_sixteen_bytes_are_uuids_and_what_has_none_is_refused() -> None:
+    row = judged_as_typed("impressions", impression_id=pl.Series([ONE.bytes]), household_id=pl.Series([ONE.bytes[::-1]]))
+    assert (row["impression_id"], row["household_id"]) == (str(ONE), str(uuid.UUID(bytes=ONE.bytes[::-1])))
+    assert row[REFUSAL] is None
+    no_id = judged_as_typed("impressions", impression_id=pl.Series([None], dtype=pl.Binary))
+    assert (no_id["impression_id"], no_id[REFUSAL]) == (None, "missing_impression_id")
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+@pytest.mark.parametrize("name", [str(ONE), "i1", "i" * 17, None])
+def test_ids_may_come_packed_and_are_judged_as_if_they_were_text(feed: str, name: str | None) -> None:
+    id_column = FEEDS[feed].id_column
+    row: dict[str, Any] = dict.fromkeys(FEEDS[feed].column_names) | GOOD[feed] | {id_column: name}
+    texts = {column: pl.Series([text], dtype=pl.String) for column, text in row.items()}
+    raw = pl.LazyFrame({"file": ["f"], "row": [1], **texts})
+    expected = judge(raw, feed, DAY, 7).collect()
+    for already in ([id_column], TABLES[feed].packed):
+        assert judge(packed(raw, already), feed, DAY, 7).collect().equals(expected)
+    assert in_words(feed, expected.lazy()) == judged(feed, None, **{id_column: name})
+    assert expected[REFUSAL].item() == (f"missing_{id_column}" if name is None else None)
+
+
+def test_the_first_reason_is_the_same_whether_or_not_a_value_comes_typed() -> None:
+    bad = pl.Series([-1])
+    assert judged_as_typed("impressions", cost=bad, partner_id=pl.Series([None], dtype=pl.String))[REFUSAL] == (
+        "missing_partner_id"
+    )
+    assert judged_as_typed("impressions", cost=bad, viewable=pl.Series(["maybe"]))[REFUSAL] == "bad_viewable"
+    early = pl.Series([utc(2026, 10, 1)], dtype=INSTANT)
+    assert judged_as_typed("impressions", cost=bad, event_time=early)[REFUSAL] == "bad_cost"
+    assert judged_as_typed("impressions", cost=pl.Series([1]), event_time=early)[REFUSAL] == "too_early"

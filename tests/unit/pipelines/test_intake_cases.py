@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+from days_taken_in import nothing, take_in
 
 from contracts_io.calendar import days_between, parse_day
-from contracts_io.feeds.columns import FEEDS, accepted_schema
+from contracts_io.feeds.columns import FEEDS
 from contracts_io.feeds.formats import read_delivery
 from contracts_io.feeds.landing import check_manifest_rows, find_delivery
+from contracts_io.frames import TABLES
 from contracts_io.settings import FeedSettings
-from pipelines.duplicates import across_days, within_day
-from pipelines.intake import REFUSAL, UNREADABLE, judge
+from pipelines.intake import UNREADABLE, judge
 
 CASES = Path(__file__).parents[2] / "cases"
 HORIZON = 7
@@ -23,40 +24,29 @@ HORIZON = 7
 def run_feed(landing: Path, feed: str, first: str, last: str) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """Rows of feed_counts and of quarantine (without content) for the days from ``first`` to ``last``."""
     settings = FeedSettings()
-    accepted: dict[object, pl.DataFrame] = {}
+    accepted: dict[date, pl.DataFrame] = {}
     counts, quarantine = [], []
     for day in days_between(parse_day(first), parse_day(last)):
         delivery = find_delivery(landing, feed, day, settings)
         files = read_delivery(delivery, settings)
         check_manifest_rows(delivery, {rows.file.name: rows.rows for rows in files})
-        judged = [judge(rows.raw, feed, day, HORIZON) for rows in files]
-        valid = pl.concat([frame.filter(pl.col(REFUSAL).is_null()) for frame in judged]) if judged else None
-        valid = pl.LazyFrame(schema=accepted_schema(feed)) if valid is None else valid
-        within = within_day(valid, feed)
-        earlier = [frame for known, frame in accepted.items() if feed in {"conversion_adjustments"} or known >= day - _REACH]
-        across = across_days(within.kept, feed, pl.concat([pl.DataFrame(schema=accepted_schema(feed)), *earlier]).lazy())
-        accepted[day] = across.accepted.select(FEEDS[feed].column_names).collect()
-        assert accepted[day].schema == accepted_schema(feed)
-        refused = 0
-        for rows, frame in zip(files, judged, strict=True):
-            bad = [
-                (row, reason)
-                for row, reason in frame.filter(pl.col(REFUSAL).is_not_null()).select("row", REFUSAL).collect().iter_rows()
-            ]
-            bad += [(row, UNREADABLE) for row in rows.unreadable["row"]]
-            refused += len(bad)
-            quarantine += [
-                {"feed": feed, "delivery_day": str(day), "file": rows.file.name, "row": row, "reason": reason}
-                for row, reason in bad
-            ]
+        earlier = [frame for known, frame in accepted.items() if feed == "conversion_adjustments" or known >= day - _REACH]
+        taken = take_in(feed, [judge(rows.raw, feed, day, HORIZON) for rows in files], pl.concat([nothing(feed), *earlier]))
+        accepted[day] = taken.accepted
+        assert accepted[day].schema == TABLES[feed].stored_schema
+        bad = [*taken.refused.iter_rows()]
+        bad += [(rows.file.name, row, UNREADABLE) for rows in files for row in rows.unreadable["row"]]
+        quarantine += [
+            {"feed": feed, "delivery_day": str(day), "file": file, "row": row, "reason": reason} for file, row, reason in bad
+        ]
         counts.append(
             {
                 "feed": feed,
                 "delivery_day": str(day),
                 "read": sum(rows.rows for rows in files),
                 "accepted": accepted[day].height,
-                "duplicate": within.dropped.height + across.repeats.height,
-                "quarantined": refused,
+                "duplicate": taken.dropped.height + taken.repeats.height,
+                "quarantined": len(bad),
             }
         )
     return counts, quarantine

@@ -9,7 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 from billing_samples import rows_of
+from commands import adledger
 
+from contracts_io.calendar import Month
 from contracts_io.errors import BooksError, ContractError, RoleError
 from contracts_io.frames import TABLES
 from contracts_io.home import SETTINGS_FILE, Home
@@ -353,3 +355,15 @@ def test_what_the_books_have_against_one_file_is_told_with_what_is_wrong_in_anot
         agreements.import_files(home, files, by="casey", at=AT, retroactive=False)
     assert "currency: found" in str(refused.value)
     assert "a line item that no other contract claims" in str(refused.value)
+
+
+def test_who_approves_is_told_of_a_month_that_was_closed_meanwhile(home: Home, tmp_path: Path) -> None:
+    agreements.import_files(home, [contract(tmp_path / "one.json", "li-1")], by="casey", at=AT, retroactive=False)
+    october = Month(2026, 10)
+    with home.books.closing(october) as issuing:
+        issuing.close_month(date(2026, 11, 3), known_at="2026-10-07T09:00:00.000000Z")
+    refused = adledger(home.root, "contract", "approve", "one", "--by", "robin", expect=1).stderr
+    assert "error: contract one version 1: it changes 2026-10, closed since it was submitted\n  -> approve it" in refused
+    told = json.loads(adledger(home.root, "contract", "approve", "one", "--by", "robin", "--retroactive", "--json").stdout)
+    assert (told["state"], told["retroactive"]) == ("approved", True)
+    assert agreements.version_of(home, "one", 1).reason == "retroactive"

@@ -72,13 +72,15 @@ def home(tmp_path: Path) -> Home:
 
 def close(home: Home) -> None:
     with home.books.closing(OCTOBER) as closing:
-        closing.add_invoice(INVOICE, [])
-        closing.add_payout(PAYOUT, [])
-        closing.add_journal(
-            posted("INV-2026-000001", "acme", ("Assets:Receivable", 11_900, 0), ("Income:Revenue", 0, 11_900))
+        closing.issue(
+            INVOICE,
+            [],
+            posted("INV-2026-000001", "acme", ("Assets:Receivable", 11_900, 0), ("Income:Revenue", 0, 11_900)),
         )
-        closing.add_journal(
-            posted("PAY-2026-000001", "pub", ("Expenses:PartnerCost", 7_000, 0), ("Liabilities:PartnerPayable", 0, 7_000))
+        closing.issue(
+            PAYOUT,
+            [],
+            posted("PAY-2026-000001", "pub", ("Expenses:PartnerCost", 7_000, 0), ("Liabilities:PartnerPayable", 0, 7_000)),
         )
         closing.close_month(ISSUED, known_at="1970-01-01T00:00:00.000000Z")
 

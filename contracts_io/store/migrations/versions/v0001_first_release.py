@@ -1,85 +1,19 @@
-"""The books of the first release: their tables, and the triggers that keep what is written once.
-
-Whoever may write to the database can do so past adledger; the triggers refuse it there too. Their messages begin with
-``written once: ``, by which adledger knows them from its own mistakes.
-"""
+"""The books of the first release: their tables, and the triggers that keep what is written once (``first_triggers``)."""
 
 import sqlalchemy as sa
 from alembic import op
 
+from contracts_io.store.migrations import first_triggers
+
 revision = "0001"
 down_revision = None
-
-WRITTEN_ONCE = {
-    "audit_record": "an audit record",
-    "contract_claim": "a claim of a contract version",
-    "contract_decision": "an approval of a contract version",
-    "contract_notice": "a notice on a contract",
-    "month_close": "a closed month",
-    "month_adjustment": "an adjustment of a closed month",
-    "prepared_close": "a prepared close",
-    "invoice": "an issued invoice",
-    "invoice_line": "a line of an issued invoice",
-    "payout": "an issued payout statement",
-    "payout_line": "a line of an issued payout statement",
-    "journal_line": "a posting of the journal",
-}
-
-SUBMITTED = (
-    "contract_id",
-    "version",
-    "document",
-    "content_hash",
-    "submitted_by",
-    "submitted_at",
-    "retroactive",
-    "warnings",
-    "side",
-    "party_id",
-    "party_name",
-    "currency",
-    "timezone",
-    "starts_on",
-    "ends_on",
-    "effective_from",
-    "renews_on",
-)
-"""The columns of ``contract_version`` that submission fills; its decision fills the others, once."""
-
-IS_SUBMITTED = "written once: a contract version cannot be changed or deleted, only decided on"
-IS_DECIDED = "written once: a contract version that was decided on cannot be changed"
-
-
-def _same(*columns: str) -> str:
-    return " AND ".join(f"{column} = NEW.{column}" for column in columns)
-
-
-# SQLite removes what INSERT OR REPLACE puts a row in the place of without running a trigger for it: an insert is refused
-# where a row has the same key, the hidden rowid among the keys.
-KEYS = {
-    "audit_record": [_same("sequence")],
-    "contract_version": [_same("contract_id", "version"), _same("rowid")],
-    "contract_claim": [_same("kind", "claim", "contract_id", "version"), _same("rowid")],
-    "contract_decision": [_same("contract_id", "version", "approved_by"), _same("rowid")],
-    "contract_notice": [_same("contract_id", "ends_on"), _same("rowid")],
-    "month_close": [_same("month"), _same("rowid")],
-    "month_adjustment": [_same("month", "sequence"), _same("rowid")],
-    "prepared_close": [_same("month", "sequence"), _same("rowid")],
-    "invoice": [_same("number"), _same("rowid"), f"{_same('contract_id', 'month', 'kind')} AND kind = 'invoice'"],
-    "invoice_line": [_same("number", "line"), _same("rowid")],
-    "payout": [_same("number"), _same("rowid"), _same("contract_id", "month")],
-    "payout_line": [_same("number", "line"), _same("rowid")],
-    "journal_line": [_same("entry", "line"), _same("rowid")],
-}
 
 
 def upgrade() -> None:
     """Make the tables and their triggers."""
     _make_tables()
-    if op.get_context().dialect.name == "sqlite":
-        _make_triggers_of_sqlite()
-    else:
-        _make_triggers_of_postgresql()
+    for statement in first_triggers.statements(op.get_context().dialect.name):
+        op.execute(statement)
 
 
 def _make_tables() -> None:
@@ -137,6 +71,7 @@ def _make_tables() -> None:
         sa.Column("decided_at", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("retroactive", sa.Boolean(), nullable=False),
+        sa.Column("closed_months", sa.Text(), nullable=False),
         sa.Column("warnings", sa.JSON(), nullable=False),
         sa.Column("side", sa.Text(), nullable=False),
         sa.Column("party_id", sa.Text(), nullable=False),
@@ -170,6 +105,7 @@ def _make_tables() -> None:
         sa.Column("tax_minor", sa.BigInteger(), nullable=False),
         sa.Column("total_minor", sa.BigInteger(), nullable=False),
         sa.Column("adjusts", sa.String(length=30), nullable=True),
+        sa.Column("cause", sa.String(length=500), nullable=True),
         sa.Column("known_at", sa.String(length=32), nullable=False),
         sa.Column("content_hash", sa.String(length=64), nullable=False),
         sa.Column("previous_hash", sa.String(length=64), nullable=True),
@@ -261,7 +197,8 @@ def _make_tables() -> None:
         sa.UniqueConstraint("contract_id", "month"),
     )
     op.create_table(
-        "prepared_close",
+        "prepared_documents",
+        sa.Column("act", sa.String(length=8), nullable=False),
         sa.Column("month", sa.String(length=7), nullable=False),
         sa.Column("sequence", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("issued_on", sa.Date(), nullable=False),
@@ -269,7 +206,7 @@ def _make_tables() -> None:
         sa.Column("prepared_at", sa.String(length=32), nullable=False),
         sa.Column("content_hash", sa.String(length=64), nullable=False),
         sa.Column("documents", sa.JSON(), nullable=False),
-        sa.PrimaryKeyConstraint("month", "sequence"),
+        sa.PrimaryKeyConstraint("act", "month", "sequence"),
     )
     op.create_table(
         "invoice_line",
@@ -297,6 +234,7 @@ def _make_tables() -> None:
         sa.Column("sequence", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("adjusted_on", sa.Date(), nullable=False),
         sa.Column("adjusted_by", sa.String(length=255), nullable=True),
+        sa.Column("prepared_by", sa.String(length=255), nullable=True),
         sa.Column("snapshot", sa.BigInteger(), nullable=False),
         sa.Column("known_at", sa.String(length=32), nullable=False),
         sa.ForeignKeyConstraint(
@@ -327,50 +265,3 @@ def _make_tables() -> None:
         ),
         sa.PrimaryKeyConstraint("number", "line"),
     )
-
-
-def _make_triggers_of_sqlite() -> None:
-    for table, noun in WRITTEN_ONCE.items():
-        for event in ("UPDATE", "DELETE"):
-            _sqlite_trigger(table, event.lower(), event, "", f"written once: {noun} cannot be changed or deleted")
-        _refuse_replacing(table, f"written once: {noun} is there already and cannot be replaced")
-    _sqlite_trigger("contract_version", "delete", "DELETE", "", IS_SUBMITTED)
-    _sqlite_trigger("contract_version", "update", f"UPDATE OF {', '.join(SUBMITTED)}", "", IS_SUBMITTED)
-    decided = "WHEN OLD.state <> 'submitted' OR NEW.rowid <> OLD.rowid"
-    _sqlite_trigger("contract_version", "update_decided", "UPDATE", decided, IS_DECIDED)
-    _refuse_replacing("contract_version", "written once: a contract version is there already and cannot be replaced")
-
-
-def _refuse_replacing(table: str, message: str) -> None:
-    there = " OR ".join(f"EXISTS (SELECT 1 FROM {table} WHERE {key})" for key in KEYS[table])
-    _sqlite_trigger(table, "replace", "INSERT", f"WHEN {there}", message)
-
-
-def _sqlite_trigger(table: str, name: str, event: str, when: str, message: str) -> None:
-    op.execute(
-        f"CREATE TRIGGER {table}_no_{name} BEFORE {event} ON {table} FOR EACH ROW {when} "
-        f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
-    )
-
-
-def _make_triggers_of_postgresql() -> None:
-    op.execute(
-        "CREATE FUNCTION books_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "RAISE EXCEPTION USING MESSAGE = TG_ARGV[0], ERRCODE = 'integrity_constraint_violation'; END $$"
-    )
-    for table, noun in WRITTEN_ONCE.items():
-        message = f"written once: {noun} cannot be changed or deleted"
-        _postgresql_trigger(table, "change", "UPDATE OR DELETE OR TRUNCATE", "STATEMENT", message)
-    of_submitted = f"UPDATE OF {', '.join(SUBMITTED)} OR DELETE OR TRUNCATE"
-    _postgresql_trigger("contract_version", "change", of_submitted, "STATEMENT", IS_SUBMITTED)
-    decided = "ROW WHEN (OLD.state <> 'submitted')"
-    _postgresql_trigger("contract_version", "change_decided", "UPDATE", decided, IS_DECIDED)
-
-
-def _postgresql_trigger(table: str, name: str, event: str, each: str, message: str) -> None:
-    trigger = f"{table}_no_{name}"
-    op.execute(
-        f"CREATE TRIGGER {trigger} BEFORE {event} ON {table} FOR EACH {each} EXECUTE FUNCTION books_refuse('{message}')"
-    )
-    # Also where a session says that it is a replica, which puts ordinary triggers to sleep.
-    op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")

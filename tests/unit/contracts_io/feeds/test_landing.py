@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from contracts_io.errors import FeedError
-from contracts_io.feeds.landing import Delivery, check_manifest_rows, find_delivery
+from contracts_io.feeds.landing import Delivery, check_manifest_rows, find_delivery, require_unchanged
 from contracts_io.settings import ColumnMapping, FeedSettings
 
 DAY = date(2026, 10, 5)
@@ -145,3 +146,17 @@ def test_a_manifest_that_is_not_met_stops_the_day(tmp_path: Path, text: str, wha
     (folder / "manifest.json").write_text(text)
     with pytest.raises(FeedError, match=what):
         found(tmp_path)
+
+
+def test_a_file_that_changes_while_it_is_read_stops_the_day(tmp_path: Path) -> None:
+    part = folder_of(tmp_path) / "part.csv"
+    part.write_text("click_id\n1\n", encoding="utf-8")
+    delivery = found(tmp_path)
+    require_unchanged(delivery)
+    part.write_text("click_id\n2\n", encoding="utf-8")
+    os.utime(part, ns=(0, 1))
+    with pytest.raises(FeedError, match="was changed while it was read"):
+        require_unchanged(delivery)
+    part.unlink()
+    with pytest.raises(FeedError, match="was changed while it was read"):
+        require_unchanged(delivery)

@@ -1,4 +1,4 @@
-"""Parquet: typed values become text without loss."""
+"""Parquet: values that have the type of their kind stay as they are, others become text without loss."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from contracts_io.feeds.columns import Reading
 from contracts_io.feeds.formats import read_file
 from contracts_io.feeds.landing import LandingFile
 from contracts_io.feeds.rows import FileRows
+from contracts_io.ids import packed, unpacked
 from contracts_io.settings import ColumnMapping, FeedSettings
 
 
@@ -50,8 +51,6 @@ def test_rows_are_numbered_from_one(tmp_path: Path) -> None:
         (pl.Series([0.1, 1e-7, 16777216.0], dtype=pl.Float32), "0.1 0.0000001 16777216"),
         (pl.Series([float("nan"), float("inf")]), "NaN inf"),
         (pl.Series(["1.100", "-0.000000000001", "100", "0"]).cast(pl.Decimal(38, 12)), "1.1 -0.000000000001 100 0"),
-        (pl.Series([10, 100], dtype=pl.Decimal(10, 0)), "10 100"),
-        (pl.Series([2**64 - 1], dtype=pl.UInt64), "18446744073709551615"),
         (pl.Series([True, False]), "true false"),
         (pl.Series(["x", "y", "x"], dtype=pl.Categorical), "x y x"),
         (pl.Series([date(2026, 10, 5)]), "2026-10-05"),
@@ -60,6 +59,77 @@ def test_rows_are_numbered_from_one(tmp_path: Path) -> None:
 )
 def test_every_type_has_one_text(tmp_path: Path, values: pl.Series, expected: str) -> None:
     assert [text for text in text_of(tmp_path, values) if text is not None] == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expected"),
+    [
+        ("device_type", pl.Series([10, 100], dtype=pl.Decimal(10, 0)), "10 100"),
+        ("device_type", pl.Series(["1.100", "0.000"]).cast(pl.Decimal(10, 3)), "1.1 0"),
+        ("device_type", pl.Series([2**64 - 1], dtype=pl.UInt64), "18446744073709551615"),
+        ("impression_id", pl.Series([7, -7]), "7 -7"),
+        ("viewable", pl.Series([1, 0]), "1 0"),
+        ("device_type", pl.Series([True, False]), "true false"),
+        ("event_time", pl.Series([True]), "true"),
+    ],
+)
+def test_numbers_and_booleans_are_text_in_a_column_of_another_kind(
+    tmp_path: Path, column: str, values: pl.Series, expected: str
+) -> None:
+    assert text_of(tmp_path, values, column) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("cost", pl.Series([10, None, 100], dtype=pl.Decimal(10, 0))),
+        ("cost", pl.Series(["1.100", None, "-0.000000001"]).cast(pl.Decimal(38, 9))),
+        ("cost", pl.Series([2**64 - 1, None], dtype=pl.UInt64)),
+        ("cost", pl.Series([-1, 0, None], dtype=pl.Int8)),
+        ("viewable", pl.Series([True, False, None])),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", value)),
+)
+def test_an_exact_amount_and_a_mark_stay_as_they_are(tmp_path: Path, column: str, values: pl.Series) -> None:
+    found = read(tmp_path, values.alias(column).to_frame()).raw.collect()[column]
+    assert found.dtype == values.dtype
+    assert found.to_list() == values.to_list()
+
+
+def test_an_amount_that_a_factor_multiplies_is_read_as_text(tmp_path: Path) -> None:
+    mapped = FeedSettings(columns={"cost": ColumnMapping(column="price", reading=Reading(factor="0.00001"))})
+    for values in (pl.Series([86, None]), pl.Series(["86.50", None]).cast(pl.Decimal(20, 2))):
+        found = read(tmp_path, values.alias("price").to_frame(), mapped).raw.collect()["cost"]
+        assert found.to_list() in (["86", None], ["86.5", None])
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "word", "expected"),
+    [
+        ("cost", pl.Series([-1, 5]), "-1", [None, "5"]),
+        ("cost", pl.Series(["-1.00", "0.50"]).cast(pl.Decimal(10, 2)), "-1", [None, "0.5"]),
+        ("cost", pl.Series([0.0, 5.5]), "0", [None, "5.5"]),
+        ("viewable", pl.Series([True, False]), "false", ["true", None]),
+        (
+            "household_id",
+            pl.Series([bytes(16), b"\xff" * 16]),
+            str(uuid.UUID(int=0)),
+            [None, str(uuid.UUID(int=2**128 - 1))],
+        ),
+    ],
+    ids=["an integer", "a decimal", "a float", "a mark", "sixteen bytes"],
+)
+def test_a_word_for_null_is_null_whatever_the_type_of_the_column(
+    tmp_path: Path, column: str, values: pl.Series, word: str, expected: list[str | None]
+) -> None:
+    settings = FeedSettings(null_values=("null", word))
+    assert read(tmp_path, values.alias(column).to_frame(), settings).raw.collect()[column].to_list() == expected
+    assert (
+        read(tmp_path, values.alias(column).to_frame(), FeedSettings(null_values=("null", "-")))
+        .raw.collect()[column]
+        .is_not_null()
+        .all()
+    )
 
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
@@ -88,8 +158,19 @@ def test_a_timestamp_in_a_column_of_text_is_iso_8601(tmp_path: Path) -> None:
 
 def test_sixteen_bytes_are_a_uuid_unless_they_are_text(tmp_path: Path) -> None:
     ids = [uuid.UUID(int=number * 2**120 + 0xFF) for number in (1, 255)]
-    assert text_of(tmp_path, pl.Series([*(one.bytes for one in ids), None]), "impression_id") == [*map(str, ids), None]
+    column = pl.Series([*(one.bytes for one in ids), None])
+    assert text_of(tmp_path, column, "line_item_id") == [*map(str, ids), None]
+    for packed_one in ("impression_id", "household_id"):
+        found = read(tmp_path, column.alias(packed_one).to_frame()).raw
+        assert found.collect_schema()[packed_one] == pl.Binary, "what the tables pack stays as it is"
+        told = unpacked(packed(found.select(packed_one), [packed_one]), [packed_one]).collect()
+        assert told[packed_one].to_list() == [*map(str, ids), None]
     assert text_of(tmp_path, pl.Series([b"imp-104-00000001", "é".encode()]), "impression_id") == ["imp-104-00000001", "é"]
+
+
+def test_bytes_that_are_neither_text_nor_of_sixteen_are_no_id(tmp_path: Path) -> None:
+    with pytest.raises(FeedError, match=r"column 'impression_id' \(Binary\) cannot be read as impressions\.impression_id"):
+        read(tmp_path, pl.DataFrame({"impression_id": [b"\xff" * 16, b"\xff" * 15]}))
 
 
 @pytest.mark.parametrize(
@@ -125,13 +206,31 @@ def test_a_mapped_column_must_be_there(tmp_path: Path) -> None:
         read(tmp_path, pl.DataFrame({"a": [1], "b": [2]}), mapped)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "text", "empty", "page"])
-def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, damage: str) -> None:
-    path = tmp_path / "a.parquet"
+def damaged(folder: Path, damage: str) -> LandingFile:
+    path = folder / "a.parquet"
     pl.DataFrame({"impression_id": [f"{number:030}" for number in range(5000)]}).write_parquet(path)
     whole = path.read_bytes()
     broken = bytearray(whole)
     broken[100:600] = b"\xff" * 500
     path.write_bytes({"truncated": whole[:-10], "text": b"impression_id\n1\n", "empty": b"", "page": bytes(broken)}[damage])
+    return LandingFile(path.name, path, path.stat().st_size, "")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, damage: str) -> None:
     with pytest.raises(FeedError, match=r"a\.parquet: cannot be opened"):
-        read_file(LandingFile(path.name, path, path.stat().st_size, ""), "impressions", FeedSettings())
+        read_file(damaged(tmp_path, damage), "impressions", FeedSettings())
+
+
+def test_a_page_that_cannot_be_read_is_found_by_who_reads_it_and_named_when_asked(tmp_path: Path) -> None:
+    found = read_file(damaged(tmp_path, "page"), "impressions", FeedSettings())
+    with pytest.raises(pl.exceptions.PolarsError):
+        found.raw.collect()
+    with pytest.raises(FeedError, match=r"a\.parquet: cannot be opened"):
+        found.require_sound()
+
+
+def test_a_sound_file_is_sound_and_its_columns_can_be_read_one_by_one(tmp_path: Path) -> None:
+    found = read(tmp_path, pl.DataFrame({"impression_id": ["a"], "cost": [1]}))
+    found.require_sound()
+    assert found.is_columnar

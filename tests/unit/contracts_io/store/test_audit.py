@@ -130,6 +130,11 @@ def test_records_run_without_gaps_over_transactions_and_what_is_rolled_back_leav
             "person or reason of the submission",
         ),
         (
+            "UPDATE contract_version SET closed_months = '2026-10' WHERE contract_id = 'stream-1'",
+            "audit record 1",
+            "person or reason of the submission",
+        ),
+        (
             "UPDATE contract_version SET decided_by = 'eve' WHERE contract_id = 'stream-3'",
             "audit record 5",
             "has a decision that is not recorded",

@@ -12,7 +12,7 @@ from contracts_io.calendar import Month
 from contracts_io.errors import BooksError
 from contracts_io.store.catalogue import Catalogue
 from contracts_io.store.document_tables import Invoice, JournalLine, Line, Payout, invoice, payout
-from contracts_io.store.documents import Adjusted, Books, Closed, PreparedClose
+from contracts_io.store.documents import Act, Adjusted, Books, Closed, Prepared
 from contracts_io.store.issuing import Issuing, document_hash
 from contracts_io.warehouse import PartitionFile
 
@@ -56,8 +56,8 @@ LINES = [
 ]
 PAID_LINE = Line(1, "action", "pub-1-2026", "all", 1, 1, "all: purchase at 7", 3, "7", 4_000, "acme-1")
 ENTRY = [
-    JournalLine("INV-2026-000001", 1, ISSUED, "INV-2026-000001", "Assets:Receivable", "acme", "2026-10", "USD", 100, 0),
-    JournalLine("INV-2026-000001", 2, ISSUED, "INV-2026-000001", "Income:Revenue", "acme", "2026-10", "USD", 0, 100),
+    JournalLine("J-INV-2026-000001", 1, ISSUED, "INV-2026-000001", "Assets:Receivable", "acme", "2026-10", "USD", 100, 0),
+    JournalLine("J-INV-2026-000001", 2, ISSUED, "INV-2026-000001", "Income:Revenue", "acme", "2026-10", "USD", 0, 100),
 ]
 
 
@@ -72,9 +72,8 @@ def state(books: Books) -> tuple[object, ...]:
 
 def test_what_was_issued_is_read_back_to_the_last_field(books: Books) -> None:
     with books.closing(OCTOBER) as closing:
-        closing.add_invoice(INVOICE, LINES)
-        closing.add_payout(PAYOUT, [PAID_LINE])
-        closing.add_journal(ENTRY)
+        closing.issue(INVOICE, LINES, ENTRY)
+        closing.issue(PAYOUT, [PAID_LINE], [])
         closing.close_month(ISSUED, known_at=KNOWN_AT)
     assert books.invoices(OCTOBER) == [(INVOICE, LINES)]
     assert books.payouts(OCTOBER) == [(PAYOUT, [PAID_LINE])]
@@ -88,8 +87,7 @@ def test_an_error_leaves_nothing_of_a_close_and_gives_its_numbers_back(books: Bo
     for _ in range(2):
         with pytest.raises(RuntimeError, match="power cut"), books.closing(OCTOBER) as closing:
             assert closing.next_number("INV", 2026) == "INV-2026-000001"
-            closing.add_invoice(INVOICE, LINES)
-            closing.add_journal(ENTRY)
+            closing.issue(INVOICE, LINES, ENTRY)
             closing.close_month(ISSUED, known_at=KNOWN_AT)
             raise RuntimeError("power cut")
     assert state(books) == before
@@ -124,28 +122,27 @@ def test_a_closed_month_is_refused_naming_the_day_it_was_closed(books: Books) ->
 
 def test_a_contract_has_one_invoice_and_one_statement_a_month_whatever_happens(books: Books) -> None:
     with books.closing(OCTOBER) as closing:
-        closing.add_invoice(INVOICE, LINES)
-        closing.add_payout(PAYOUT, [])
+        closing.issue(INVOICE, LINES, [])
+        closing.issue(PAYOUT, [], [])
     with pytest.raises(BooksError, match="already"), books.closing(OCTOBER) as closing:
-        closing.add_invoice(replace(INVOICE, number="INV-2026-000002"), [])
+        closing.issue(replace(INVOICE, number="INV-2026-000002"), [], [])
     with pytest.raises(BooksError, match="already"), books.closing(OCTOBER) as closing:
-        closing.add_payout(replace(PAYOUT, number="PAY-2026-000002"), [])
+        closing.issue(replace(PAYOUT, number="PAY-2026-000002"), [], [])
     with books.closing(OCTOBER) as closing:  # a credit note is not a second invoice
-        closing.add_invoice(replace(INVOICE, number="CN-2026-000001", kind="credit_note", adjusts=INVOICE.number), [])
+        closing.issue(replace(INVOICE, number="CN-2026-000001", kind="credit_note", adjusts=INVOICE.number), [], [])
     assert [invoice.number for invoice, _ in books.invoices(OCTOBER)] == ["CN-2026-000001", "INV-2026-000001"]
 
 
 def test_a_number_is_used_once(books: Books) -> None:
     with pytest.raises(BooksError, match="already"), books.closing(OCTOBER) as closing:
-        closing.add_invoice(INVOICE, [])
-        closing.add_invoice(replace(INVOICE, contract_id="beta-1"), [])
+        closing.issue(INVOICE, [], [])
+        closing.issue(replace(INVOICE, contract_id="beta-1"), [], [])
     assert books.invoices(OCTOBER) == []
 
 
 def test_an_entry_that_does_not_balance_is_never_posted(books: Books) -> None:
     with pytest.raises(ValueError, match="does not balance"), books.closing(OCTOBER) as closing:
-        closing.add_invoice(INVOICE, LINES)
-        closing.add_journal(ENTRY[:1])
+        closing.issue(INVOICE, LINES, ENTRY[:1])
     assert (books.journal(OCTOBER), books.invoices(OCTOBER)) == ([], [])
 
 
@@ -171,9 +168,9 @@ def test_a_statement_begins_with_what_the_one_issued_before_it_carried_forward(
 ) -> None:
     with books.closing(OCTOBER) as closing:
         if issued:
-            closing.add_payout(statement(1, "2026-10", -50, "pub-2-2026"), [])
+            closing.issue(statement(1, "2026-10", -50, "pub-2-2026"), [], [])
         for at, (month, carried) in enumerate(issued, start=2):
-            closing.add_payout(statement(at, month, carried), [])
+            closing.issue(statement(at, month, carried), [], [])
     assert books.balances() == balances
     with books.closing(OCTOBER) as closing:
         assert closing.balances() == balances
@@ -205,11 +202,17 @@ def test_dates_of_issue_never_go_back(books: Books) -> None:
             BooksError, match="documents were issued on 2026-12-04, so 2026-10 cannot be issued on 2026-12-03"
         ):
             closing.require_not_before(date(2026, 12, 3))
-        closing.add_invoice(replace(INVOICE, issued_on=date(2026, 12, 7)), [])
+        closing.issue(replace(INVOICE, issued_on=date(2026, 12, 7)), [], [])
         closing.close_month(date(2026, 12, 4), known_at=KNOWN_AT)
     with books.adjusting(OCTOBER) as adjusting, pytest.raises(BooksError, match="2026-12-07"):
         adjusting.require_not_before(date(2026, 12, 6))
     assert list(books.closed_months()) == [OCTOBER, NOVEMBER]
+
+
+def test_an_entry_is_posted_with_its_own_document(books: Books) -> None:
+    with pytest.raises(ValueError, match="another document than INV-2026-000002"), books.closing(OCTOBER) as closing:
+        closing.issue(replace(INVOICE, number="INV-2026-000002"), LINES, ENTRY)
+    assert (books.journal(OCTOBER), books.invoices(OCTOBER)) == ([], [])
 
 
 def test_a_month_that_is_open_is_not_adjusted(books: Books) -> None:
@@ -220,23 +223,25 @@ def test_a_month_that_is_open_is_not_adjusted(books: Books) -> None:
 def test_each_document_carries_its_hash_and_that_of_the_one_before_it_in_its_series(books: Books, engine: sa.Engine) -> None:
     second = replace(INVOICE, number="INV-2026-000002", contract_id="other-1")
     with books.closing(OCTOBER) as closing:
-        closing.add_invoice(INVOICE, LINES)
-        closing.add_invoice(second, [])
-        closing.add_payout(PAYOUT, [PAID_LINE])
+        closing.issue(INVOICE, LINES, [])
+        closing.issue(second, [], [])
+        closing.issue(PAYOUT, [PAID_LINE], [])
     with engine.connect() as connection:
         chain = connection.execute(sa.select(invoice.c.content_hash, invoice.c.previous_hash).order_by("number")).all()
         statement = connection.execute(sa.select(payout.c.content_hash, payout.c.previous_hash)).one()
-    first = document_hash(INVOICE, LINES, None)
-    assert [tuple(row) for row in chain] == [(first, None), (document_hash(second, [], first), first)]
-    assert tuple(statement) == (document_hash(PAYOUT, [PAID_LINE], None), None)
-    assert document_hash(INVOICE, LINES[:1], None) != first != document_hash(replace(INVOICE, net_minor=1), LINES, None)
+    first = document_hash(INVOICE, LINES, [], None)
+    assert [tuple(row) for row in chain] == [(first, None), (document_hash(second, [], [], first), first)]
+    assert tuple(statement) == (document_hash(PAYOUT, [PAID_LINE], [], None), None)
+    assert (
+        document_hash(INVOICE, LINES[:1], [], None) != first != document_hash(replace(INVOICE, net_minor=1), LINES, [], None)
+    )
 
 
 def test_documents_come_by_number_and_lines_in_their_order(books: Books) -> None:
     numbers = ["INV-2026-000003", "INV-2026-000001", "INV-2026-000002"]
     with books.closing(OCTOBER) as closing:
         for number in numbers:
-            closing.add_invoice(replace(INVOICE, number=number, contract_id=f"of-{number}"), list(reversed(LINES)))
+            closing.issue(replace(INVOICE, number=number, contract_id=f"of-{number}"), list(reversed(LINES)), [])
     issued = books.invoices(OCTOBER)
     assert [document.number for document, _ in issued] == sorted(numbers)
     assert [lines for _, lines in issued] == [LINES] * 3
@@ -245,22 +250,30 @@ def test_documents_come_by_number_and_lines_in_their_order(books: Books) -> None
 def test_an_amount_of_money_keeps_every_digit(books: Books) -> None:
     most = 2**63 - 1
     with books.closing(OCTOBER) as closing:
-        closing.add_invoice(replace(INVOICE, net_minor=most, tax_minor=-most, total_minor=0), [])
+        closing.issue(replace(INVOICE, net_minor=most, tax_minor=-most, total_minor=0), [], [])
     ((invoice, _),) = books.invoices(OCTOBER)
     assert (invoice.net_minor, invoice.tax_minor) == (most, -most)
 
 
-def test_the_last_prepared_close_counts_until_the_month_is_closed(books: Books) -> None:
-    first = PreparedClose(OCTOBER, ISSUED, "ann", KNOWN_AT, "a" * 64, [["INV-2026-000001", "acme-1", "USD", 11_900, "h"]])
-    assert books.prepared(OCTOBER) is None
+def test_what_was_prepared_last_for_an_act_counts(books: Books) -> None:
+    first = Prepared(
+        Act.CLOSE, OCTOBER, ISSUED, "ann", KNOWN_AT, "a" * 64, [["INV-2026-000001", "acme-1", "USD", 11_900, "h"]]
+    )
+    notes = replace(first, act=Act.ADJUST, documents=[["DN-2026-000001", "acme-1", "USD", 100, "h"]])
+    assert books.prepared(Act.CLOSE, OCTOBER) is None
+    with pytest.raises(BooksError, match="2026-10 is open"):
+        books.prepare(notes)
     books.prepare(first)
     books.prepare(replace(first, prepared_by="carol", content_hash="b" * 64))
     books.prepare(replace(first, month=NOVEMBER))
-    assert books.prepared(OCTOBER) == replace(first, prepared_by="carol", content_hash="b" * 64)
+    assert books.prepared(Act.CLOSE, OCTOBER) == replace(first, prepared_by="carol", content_hash="b" * 64)
     with books.closing(OCTOBER) as closing:
         closing.close_month(ISSUED, known_at=KNOWN_AT)
     with pytest.raises(BooksError, match="2026-10 was closed on 2026-11-03"):
         books.prepare(first)
+    assert books.prepared(Act.ADJUST, OCTOBER) is None
+    books.prepare(notes)
+    assert books.prepared(Act.ADJUST, OCTOBER) == notes
 
 
 def test_an_adjustment_pins_what_its_notes_went_by(books: Books, engine: sa.Engine) -> None:
@@ -279,10 +292,12 @@ def test_every_document_and_entry_is_read_for_verification(books: Books) -> None
     assert (books.chains(), books.entries(), books.last_numbers(), books.last_issued_on()) == ([], [], {}, None)
     with books.closing(OCTOBER) as closing:
         number = closing.next_number("INV", 2026)
-        closing.add_invoice(replace(INVOICE, number=number), LINES)
-        closing.add_payout(PAYOUT, [PAID_LINE])
-        closing.add_journal(ENTRY)
+        closing.issue(replace(INVOICE, number=number), LINES, ENTRY)
+        closing.issue(PAYOUT, [PAID_LINE], [])
     first, second = books.chains()
-    assert (first.document, first.lines, second.document, second.lines) == (INVOICE, LINES, PAYOUT, [PAID_LINE])
-    assert first.content_hash == document_hash(INVOICE, LINES, None)
+    assert (first.document, first.lines, first.entry) == (INVOICE, LINES, ENTRY)
+    assert (second.document, second.lines, second.entry) == (PAYOUT, [PAID_LINE], [])
+    assert first.content_hash == document_hash(INVOICE, LINES, ENTRY, None)
+    renamed = [replace(ENTRY[0], account="Assets:Other"), ENTRY[1]]
+    assert first.content_hash not in {document_hash(INVOICE, LINES, entry, None) for entry in (renamed, ENTRY[:1], [])}
     assert (books.entries(), books.last_numbers(), books.last_issued_on()) == (ENTRY, {"INV-2026-": 1}, ISSUED)

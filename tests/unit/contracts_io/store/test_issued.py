@@ -30,16 +30,15 @@ def books(engine: sa.Engine) -> sa.Engine:
     """October issued and closed, two notes on one day afterwards, and a statement of November that adjusts October."""
     books = Books(engine)
     with books.closing(OCTOBER) as closing:
-        closing.add_invoice(INVOICE, LINES)
-        closing.add_payout(PAYOUT, [PAID_LINE])
+        closing.issue(INVOICE, LINES, [])
+        closing.issue(PAYOUT, [PAID_LINE], [])
         closing.close_month(ISSUED, known_at=KNOWN_AT)
     with books.adjusting(OCTOBER) as issuing:
-        issuing.add_invoice(DEBIT, LINES[:1])
-        issuing.add_invoice(CREDIT, LINES[1:])
+        issuing.issue(DEBIT, LINES[:1], [])
+        issuing.issue(CREDIT, LINES[1:], [])
     with books.closing(NOVEMBER) as closing:
-        closing.add_payout(
-            replace(PAYOUT, number="PAY-2026-000002", month="2026-11"), [PAID_LINE, replace(ADJUSTING, line=2)]
-        )
+        later = replace(PAYOUT, number="PAY-2026-000002", month="2026-11")
+        closing.issue(later, [PAID_LINE, replace(ADJUSTING, line=2)], [])
     return engine
 
 

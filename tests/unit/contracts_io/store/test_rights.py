@@ -16,6 +16,7 @@ from contracts_io.errors import BooksError
 from contracts_io.home import Home
 from contracts_io.store import audit, revision
 from contracts_io.store.base import metadata, open_engine, reading, writing
+from contracts_io.store.migrations.first_triggers import of_postgresql
 from contracts_io.store.rights import CHANGEABLE, REMOVABLE
 from contracts_io.warehouse import PartitionFile
 
@@ -190,3 +191,12 @@ def test_tables_that_belong_to_the_role_itself_have_to_be_handed_over(
 def test_an_owner_of_books_that_are_in_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BooksError, match="only books on PostgreSQL have an owner of their own"):
         made_with(monkeypatch, tmp_path, ours=None, owner=f"sqlite:///{tmp_path / 'other.db'}")
+
+
+def test_the_role_sees_whether_the_triggers_stand(home: Home, owner: sa.Engine) -> None:
+    with pytest.raises(BooksError, match="trigger audit_record_no_change of the table audit_record: the trigger"):
+        audit.verify(home.engine)
+    with writing(owner) as connection:
+        for trigger in of_postgresql():
+            connection.exec_driver_sql(f"ALTER TABLE {trigger.table} ENABLE ALWAYS TRIGGER {trigger.name}")
+    assert audit.verify(home.engine).records == 0
