@@ -12,7 +12,8 @@ from typing import NamedTuple
 import polars as pl
 
 from assets import checks
-from assets.upkeep import EARLY_DAYS, Touched
+from assets.touched import Touched
+from assets.upkeep import EARLY_DAYS
 from contracts_io.feeds.columns import FEEDS
 from contracts_io.feeds.formats import read_delivery
 from contracts_io.feeds.landing import Delivery, check_manifest_rows, find_delivery, require_unchanged
@@ -20,7 +21,7 @@ from contracts_io.feeds.rates import read_rates
 from contracts_io.feeds.rows import FileRows
 from contracts_io.frames import FEED_NAMES, TABLES
 from contracts_io.home import Home
-from contracts_io.ids import packed, unpacked
+from contracts_io.ids import packed, parts, unpacked
 from contracts_io.warehouse import PartitionFile, fingerprint
 from pipelines.conversions import EVENT, HOUSEHOLD_KEY, ORDER_KEY, conversion_states, household_conversions
 from pipelines.duplicates import key, settle, suspects
@@ -28,6 +29,7 @@ from pipelines.intake import REFUSAL, UNREADABLE, judge
 
 ARRIVAL = ["file", "row"]
 """The order in which the rows of a delivery day arrived."""
+_ID = parts("conversion_id")
 
 
 class _FeedDay(NamedTuple):
@@ -65,6 +67,8 @@ def ingest(home: Home, day: date) -> list[Touched]:
     for feed in FEED_NAMES:
         unpublished += _settle_later_days(home, feed, day, unpublished)
     unpublished += _states(home, unpublished)
+    # Each feed of a later day counts that day again: the last of its counts stands.
+    unpublished = list({(file.table, file.partition): file for file in unpublished}.values())
     published = warehouse.publish(unpublished)
     days = sorted({file.partition for file in published} - {text, "all"})
     return [Touched(d, {f.table: f.rows for f in unpublished if f.partition == d}) for d in (text, *days)]
@@ -264,10 +268,10 @@ def _is_new(home: Home, file: PartitionFile) -> bool:
 def _states(home: Home, unpublished: list[PartitionFile]) -> Iterator[PartitionFile]:
     """The ``conversion_states`` and ``household_conversions`` of every day on which they can differ now."""
     warehouse = home.warehouse
-    columns = ["delivery_day", *EVENT, *ORDER_KEY, "household_id"]
+    columns = ["delivery_day", *_ID, "event_time", *ORDER_KEY, "household_id"]
     converted = [f.partition for f in unpublished if f.table == "conversions" and _is_new(home, f)]
     adjusted = [f.partition for f in unpublished if f.table == "conversion_adjustments" and _is_new(home, f)]
-    conversions = warehouse.read_days("conversions", None, unpublished).select(columns)
+    conversions = warehouse.read_days_packed("conversions", None, unpublished).select(columns)
     adjustments = warehouse.read("conversion_adjustments", None, unpublished)
     adjusted_ids = pl.concat(
         [
@@ -275,15 +279,17 @@ def _states(home: Home, unpublished: list[PartitionFile]) -> Iterator[PartitionF
             warehouse.read("conversion_adjustments", adjusted, unpublished).select("conversion_id"),
         ]
     ).unique()
-    moved = pl.concat(
-        [
-            warehouse.read_days("conversions", converted).select(columns),
-            warehouse.read_days("conversions", converted, unpublished).select(columns),
-            conversions.join(adjusted_ids, on="conversion_id", how="semi"),
-        ]
-    ).collect()
+    moved = _found(
+        pl.concat(
+            [
+                warehouse.read_days_packed("conversions", converted).select(columns),
+                warehouse.read_days_packed("conversions", converted, unpublished).select(columns),
+                conversions.join(packed(adjusted_ids, ["conversion_id"]), on=_ID, how="semi", nulls_equal=True),
+            ]
+        )
+    )
     # An order changes the state of those that come after it, and a changed state what is known of later ones of its household.
-    changed = pl.concat([moved, _sharing(ORDER_KEY, conversions, moved).collect()])
+    changed = pl.concat([moved, _found(_sharing(ORDER_KEY, conversions, moved))])
     since = changed.group_by(HOUSEHOLD_KEY).agg(pl.col("event_time").min().alias("since")).lazy()
     later = conversions.join(since, on=HOUSEHOLD_KEY).filter(pl.col("event_time") >= pl.col("since"))
     in_house = {*warehouse.catalogue.live("conversions"), *converted}
@@ -291,9 +297,9 @@ def _states(home: Home, unpublished: list[PartitionFile]) -> Iterator[PartitionF
         "conversion_states": in_house & {*converted, *_days(changed)},
         "household_conversions": in_house & {*converted, *_days(later.select("delivery_day").unique().collect())},
     }
-    own = warehouse.read_days("conversions", set().union(*days.values()), unpublished).select(columns).collect()
-    household = pl.concat([own, _sharing(HOUSEHOLD_KEY, conversions, own).collect()])
-    peers = pl.concat([household, _sharing(ORDER_KEY, conversions, household).collect()]).unique(EVENT).lazy()
+    own = _found(warehouse.read_days_packed("conversions", set().union(*days.values()), unpublished).select(columns))
+    household = pl.concat([own, _found(_sharing(HOUSEHOLD_KEY, conversions, own))])
+    peers = pl.concat([household, _found(_sharing(ORDER_KEY, conversions, household))]).unique(EVENT).lazy()
     for day in sorted(days["conversion_states"]):
         of_day = warehouse.read("conversions", [day], unpublished)
         orders = _sharing(ORDER_KEY, peers, of_day)
@@ -305,6 +311,10 @@ def _states(home: Home, unpublished: list[PartitionFile]) -> Iterator[PartitionF
 
 def _sharing(key: list[str], rows: pl.LazyFrame, others: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     return rows.join(others.lazy().select(key).drop_nulls().unique(), on=key, how="semi")
+
+
+def _found(rows: pl.LazyFrame) -> pl.DataFrame:
+    return unpacked(rows, ["conversion_id"]).collect()
 
 
 def _days(rows: pl.DataFrame) -> set[str]:

@@ -9,7 +9,7 @@ from assets.describe import spec
 from assets.intake import ingest
 from assets.partitions import a_month_a_run, daily
 from assets.resources import HomeResource, known_at
-from assets.upkeep import Touched
+from assets.touched import Touched
 from assets.working import Results, each_day
 from contracts_io.calendar import days_between
 from contracts_io.frames import FEED_NAMES

@@ -10,8 +10,8 @@ What does not belong here: a rule about money (``pipelines``), and what a table 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
@@ -19,13 +19,14 @@ import polars as pl
 
 from assets import checks
 from assets.known_contracts import KnownContracts
+from assets.touched import Touched, by_outcome, by_status, rows_of
 from contracts_io.calendar import ONE_DAY, Month, days_between, months_between
 from contracts_io.frames import TABLES
 from contracts_io.home import Home
 from contracts_io.terms import TermFrames
 from contracts_io.warehouse import PartitionFile, Warehouse, fingerprint
 from pipelines.actions import rate_actions
-from pipelines.attribution import attribute
+from pipelines.attribution import attribute, has_candidates
 from pipelines.delivery import delivery_counts
 from pipelines.documents import draft
 from pipelines.media import judge_delivery
@@ -42,15 +43,8 @@ DRAFTS = ("draft_invoices", "draft_invoice_lines", "draft_payouts", "draft_payou
 MONTH_TABLES = ("impression_outcomes", "accruals", "action_units", "flights", "missing_rates", *DRAFTS)
 """What rating a month writes, together."""
 
-
-@dataclass(frozen=True)
-class Touched:
-    """A day, or the first day of a month: its rows per table, what the checks found, and figures of a table by their name."""
-
-    partition: str
-    rows: dict[str, int] = field(default_factory=dict)
-    findings: Sequence[checks.Finding] = ()
-    figures: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+_ATTRIBUTED = ("attributions", "attribution_credits")
+_LookingBack = tuple[pl.LazyFrame, pl.LazyFrame, pl.LazyFrame, pl.LazyFrame, TermFrames, pl.DataFrame]
 
 
 class Upkeep:
@@ -117,24 +111,24 @@ class Upkeep:
     def delivery(self) -> Iterator[Touched]:
         """Count and lay out every day whose impressions or clicks are not those its counts and touches were made from."""
         warehouse = self.warehouse
-        impressions = self._live("impressions")
         for day, inputs in self._stale_delivery_inputs().items():
             served, clicked = warehouse.read_packed("impressions", [day]), warehouse.read_packed("clicks", [day])
-            counts = delivery_counts(served).collect(engine="streaming")
-            accounted = checks.counts_add_up(int(counts["impressions"].sum()), impressions[day].rows)
-            checks.require([accounted], where=f"delivery day {day}")
             files = [
-                warehouse.write("delivery_counts", day, counts, inputs),
+                warehouse.write("delivery_counts", day, delivery_counts(served), inputs),
                 warehouse.write("touches", day, touches(served, clicked), inputs),
             ]
+            accounted = self._counts_add_up(day, files)
+            checks.require([accounted], where=f"delivery day {day}")
             warehouse.publish(files)
-            yield Touched(day, _rows(files), [accounted])
+            yield Touched(day, rows_of(files), [accounted])
 
     def delivery_of(self, day: str) -> Touched:
         """The counts and touches of a day as they are."""
-        counted = self.warehouse.read("delivery_counts", [day]).select("impressions").sum().collect().item()
-        accounted = checks.counts_add_up(int(counted), self.warehouse.rows("impressions", day))
-        return Touched(day, self._rows(day, "delivery_counts", "touches"), [accounted])
+        return Touched(day, self._rows(day, "delivery_counts", "touches"), [self._counts_add_up(day)])
+
+    def _counts_add_up(self, day: str, unpublished: Sequence[PartitionFile] = ()) -> checks.Finding:
+        counted = self.warehouse.read("delivery_counts", [day], unpublished).select("impressions").sum().collect().item()
+        return checks.counts_add_up(int(counted), self.warehouse.rows("impressions", day))
 
     def stale_delivery(self) -> list[str]:
         """The delivery days whose counts or touches are missing or were made from other events than are there now."""
@@ -149,24 +143,19 @@ class Upkeep:
 
     def stale_attributions(self) -> list[str]:
         """The delivery days whose attribution is missing or was made from something else than what is there now."""
-        return list(self._stale(self._attribution_inputs(), "attributions", "attribution_credits"))
+        return list(self._stale(self._attribution_inputs(), *_ATTRIBUTED))
 
     def attributions(self, through: str | None = None) -> Iterator[Touched]:
         """Attribute every day that ``stale_attributions`` names, up to day ``through`` where it is given."""
         warehouse = self.warehouse
-        for text, inputs in self._stale(self._attribution_inputs(), "attributions", "attribution_credits").items():
+        for text, inputs in self._stale(self._attribution_inputs(), *_ATTRIBUTED).items():
             if through is not None and text > through:
                 continue
-            day = date.fromisoformat(text)
-            attributed = attribute(
-                warehouse.read("conversions", [text]),
-                warehouse.read("conversion_states", [text]),
-                warehouse.read("household_conversions", [text]),
-                warehouse.read_packed("touches", self._touch_days(day)),
-                self.terms,
-                self._rates,
-                day,
-            )
+            if self._only_grace_came(text) and not has_candidates(*self._looking_back(text, self._grace_days(text))):
+                warehouse.publish([replace(self._live(table)[text], inputs=inputs) for table in _ATTRIBUTED])
+                yield self.attributions_of(text)
+                continue
+            attributed = attribute(*self._looking_back(text), date.fromisoformat(text))
             findings = self._attributed(text, attributed.attributions, attributed.credits)
             checks.require(findings, where=f"delivery day {text}")
             files = [
@@ -174,13 +163,35 @@ class Upkeep:
                 warehouse.write("attribution_credits", text, attributed.credits, inputs),
             ]
             warehouse.publish(files)
-            yield Touched(text, _rows(files), findings, {"attributions": _by_status(attributed.attributions)})
+            yield Touched(text, rows_of(files), findings, {"attributions": by_status(attributed.attributions)})
+
+    def _looking_back(self, day: str, touch_days: Sequence[str] | None = None) -> _LookingBack:
+        """A day's conversions, what is known of them, and the touches of ``touch_days``, by default all that it looks at."""
+        warehouse = self.warehouse
+        return (
+            warehouse.read("conversions", [day]),
+            warehouse.read("conversion_states", [day]),
+            warehouse.read("household_conversions", [day]),
+            warehouse.read_packed(
+                "touches", self._touch_days(date.fromisoformat(day)) if touch_days is None else touch_days
+            ),
+            self.terms,
+            self._rates,
+        )
+
+    def _only_grace_came(self, day: str) -> bool:
+        """Whether a day was attributed from all that is there now but the touches that its days of grace brought since."""
+        without = {day: self._attribution_inputs([day], without=self._grace_days(day))[day]}
+        return not self._stale(without, *_ATTRIBUTED)
+
+    def _grace_days(self, day: str) -> list[str]:
+        return [later for later in self._touch_days(date.fromisoformat(day)) if later > day]
 
     def attributions_of(self, day: str) -> Touched:
         """The statuses and credits of a day as they are."""
         judged, credits = (self.warehouse.read(table, [day]).collect() for table in ("attributions", "attribution_credits"))
         rows = {"attributions": judged.height, "attribution_credits": credits.height}
-        return Touched(day, rows, self._attributed(day, judged, credits), {"attributions": _by_status(judged)})
+        return Touched(day, rows, self._attributed(day, judged, credits), {"attributions": by_status(judged)})
 
     def _attributed(self, day: str, attributions: pl.DataFrame, credits: pl.DataFrame) -> list[checks.Finding]:
         return [
@@ -189,15 +200,16 @@ class Upkeep:
             checks.credits_add_up(attributions, credits),
         ]
 
-    def _attribution_inputs(self) -> dict[str, str]:
+    def _attribution_inputs(self, days: Collection[str] | None = None, without: Collection[str] = ()) -> dict[str, str]:
+        """By day, of ``days`` or all: what its attribution is made from, touches of the days ``without`` left out."""
         conversions, states, laid_out = self._live("conversions"), self._live("conversion_states"), self._live("touches")
         households = self._live("household_conversions")
         inputs = {}
-        for text in conversions:
+        for text in conversions if days is None else days:
             day = date.fromisoformat(text)
             first, last = self._event_days(day)
             repeats = self.known.attribution.longest_repeat(first, last) is not None
-            looked_at = [laid_out[d].sha256 for d in self._touch_days(day) if d in laid_out]
+            looked_at = [laid_out[d].sha256 for d in self._touch_days(day) if d in laid_out and d not in without]
             inputs[text] = fingerprint(
                 RULES,
                 conversions[text].sha256,
@@ -259,12 +271,12 @@ class Upkeep:
             checks.require([complete, tied], where=f"delivery day {day}")
             file = warehouse.write("judged_impressions", day, judged, inputs)
             warehouse.publish([file])
-            yield Touched(day, _rows([file]), [tied], {file.table: _by_outcome(judged)})
+            yield Touched(day, rows_of([file]), [tied], {file.table: by_outcome(judged)})
 
     def judgements_of(self, day: str) -> Touched:
         """The judged impressions of a day as they are."""
         judged = self.warehouse.read("judged_impressions", [day]).collect()
-        figures = {"judged_impressions": _by_outcome(judged)}
+        figures = {"judged_impressions": by_outcome(judged)}
         return Touched(day, {"judged_impressions": judged.height}, [checks.both_sides_tie(judged)], figures)
 
     def _judgement_inputs(self) -> dict[str, str]:
@@ -342,7 +354,7 @@ class Upkeep:
         }
         files = [warehouse.write(table, str(month), frame, inputs) for table, frame in tables.items()]
         warehouse.publish(files)
-        return Touched(str(month.first), _rows(files), found)
+        return Touched(str(month.first), rows_of(files), found)
 
     def _is_served(self, month: Month) -> bool:
         """Whether a minimum can be asked for: from the month of the first delivery on, not for what came late from before."""
@@ -385,16 +397,3 @@ class Upkeep:
         """
         spread = self.known.longest_validation + 2 * ONE_DAY
         return Month.of(month.first - spread).first - spread
-
-
-def _rows(files: Sequence[PartitionFile]) -> dict[str, int]:
-    return {file.table: file.rows for file in files}
-
-
-def _by_status(attributions: pl.DataFrame) -> dict[str, int]:
-    return dict(attributions.group_by("status").len().sort("status").iter_rows())
-
-
-def _by_outcome(judged: pl.DataFrame) -> dict[str, int]:
-    by_outcome = judged.group_by("side", "outcome").agg(pl.col("impressions").sum()).sort("side", "outcome")
-    return {f"{side} {outcome}": impressions for side, outcome, impressions in by_outcome.iter_rows()}

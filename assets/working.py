@@ -19,7 +19,7 @@ import dagster as dg
 from assets import checks
 from assets.describe import counts, rows
 from assets.failures import DaysFailedError
-from assets.upkeep import Touched
+from assets.touched import Touched
 from contracts_io.errors import AdledgerError
 
 Results = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetMaterialization]

@@ -135,23 +135,26 @@ class Warehouse:
         self, table: str, days: Collection[str] | None = None, unpublished: Iterable[PartitionFile] = ()
     ) -> pl.LazyFrame:
         """As ``read``, of a daily table, with the ``delivery_day`` of each row as first column."""
-        return self._with_days(table, self._files(table, days, unpublished), pl.lit(value=True))
+        return unpacked(self.read_days_packed(table, days, unpublished), TABLES[table].packed)
 
-    def read_id(self, table: str, column: str, value: str, days: Collection[str] | None = None) -> pl.LazyFrame:
-        """As ``read_days``, the rows whose id is ``value`` alone; the table packs ids of ``column``."""
-        return self._with_days(table, self._files(table, days, ()), is_id(column, value))
-
-    def _with_days(self, table: str, files: Iterable[PartitionFile], where: pl.Expr) -> pl.LazyFrame:
+    def read_days_packed(
+        self, table: str, days: Collection[str] | None = None, unpublished: Iterable[PartitionFile] = ()
+    ) -> pl.LazyFrame:
+        """The same as it is kept, ids in their parts: what looks for few rows among many makes text of those alone."""
         frames = [
-            unpacked(pl.scan_parquet(self._existing(file)).filter(where), TABLES[table].packed).select(
+            pl.scan_parquet(self._existing(file)).select(
                 pl.lit(date.fromisoformat(file.partition)).alias("delivery_day"), pl.all()
             )
-            for file in files
+            for file in self._files(table, days, unpublished)
             if file.rows
         ]
         if not frames:
-            return pl.LazyFrame(schema={"delivery_day": pl.Date(), **TABLES[table].polars_schema})
+            return pl.LazyFrame(schema={"delivery_day": pl.Date(), **TABLES[table].stored_schema})
         return pl.concat(frames)
+
+    def read_id(self, table: str, column: str, value: str, days: Collection[str] | None = None) -> pl.LazyFrame:
+        """As ``read_days``, the rows whose id is ``value`` alone; the table packs ids of ``column``."""
+        return unpacked(self.read_days_packed(table, days).filter(is_id(column, value)), TABLES[table].packed)
 
     def has(self, file: PartitionFile) -> bool:
         """Whether the file is there; what is in it is looked at when it is read."""

@@ -22,7 +22,7 @@ from pipelines.candidates import TOUCH_ORDER, all_touches, candidates
 from pipelines.credit import WHOLE_CREDIT, credited
 from pipelines.statuses import judged
 
-__all__ = ["WHOLE_CREDIT", "Attributed", "attribute", "looked_at"]
+__all__ = ["WHOLE_CREDIT", "Attributed", "attribute", "has_candidates", "looked_at"]
 
 
 class Attributed(NamedTuple):
@@ -51,6 +51,22 @@ def attribute(
     unsettled = rows.filter(pl.col("status").is_null())
     credits = credited(candidates(unsettled, touches, terms), unsettled)
     return Attributed(_attributions(rows, credits, day), _credits(rows, credits, day))
+
+
+def has_candidates(
+    conversions: pl.LazyFrame,
+    states: pl.LazyFrame,
+    household_conversions: pl.LazyFrame,
+    touches: pl.LazyFrame,
+    terms: TermFrames,
+    rates: pl.DataFrame,
+) -> bool:
+    """Whether any of ``touches`` could have earned a conversion; the arguments are those of ``attribute``.
+
+    Where none could, touches that come to those of an earlier ``attribute`` change nothing of what it gave.
+    """
+    rows = judged(_numbered(conversions, states), household_conversions, terms, rates)
+    return not candidates(rows.filter(pl.col("status").is_null()), touches, terms).is_empty()
 
 
 def looked_at(

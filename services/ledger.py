@@ -140,7 +140,7 @@ def _rows(home: Home, table: str, month: Month) -> list[dict[str, Any]]:
 
 
 def _require_fresh(home: Home, month: Month) -> None:
-    from assets.upkeep import Upkeep  # noqa: PLC0415 - loads Dagster
+    from assets.upkeep import Upkeep  # noqa: PLC0415 - loads Polars and the pipelines
 
     upkeep = Upkeep(home)
     advertisers = upkeep.terms.contracts.filter(pl.col("side") == "advertiser")["contract_id"].unique().to_list()

@@ -14,7 +14,7 @@ def drafted(home: Home, number: str, month: Month | None) -> tuple[Invoice | Pay
 
     Of a closed month it is the whole entitlement as it is known now. BooksError where the contract has no draft in the month.
     """
-    from assets.adjusting import drafted as drafts_of  # noqa: PLC0415 - loads Dagster
+    from assets.adjusting import drafted as drafts_of  # noqa: PLC0415 - loads Polars and the pipelines
     from assets.upkeep import Upkeep  # noqa: PLC0415
 
     if month is None:
@@ -34,7 +34,7 @@ def drafted(home: Home, number: str, month: Month | None) -> tuple[Invoice | Pay
 
 
 def _remarks(home: Home, month: Month, *, is_closed: bool) -> list[str]:
-    from assets.upkeep import Upkeep  # noqa: PLC0415 - loads Dagster
+    from assets.upkeep import Upkeep  # noqa: PLC0415 - loads Polars and the pipelines
 
     said = [f"{month} is closed: this is what it entitles to as known now, not what was issued"] if is_closed else []
     if Upkeep(home).is_stale(month):

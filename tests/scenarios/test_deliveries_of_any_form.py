@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
+import small_world
 from small_world import live_rows
 
 from assets import intake
@@ -298,3 +299,23 @@ def test_a_damaged_parquet_file_fails_the_day_by_its_name_and_nothing_is_written
 
 def files_below(home: Home) -> set[Path]:
     return {path for path in (home.root / "warehouse").rglob("*") if path.is_file()}
+
+
+def test_two_feeds_of_a_later_day_that_change_together_are_both_counted_again(tmp_path: Path) -> None:
+    home = Home.create(tmp_path / "home")
+    later = FIRST + timedelta(days=1)
+    at = f"{FIRST}T12:00:00Z"
+    for day in (FIRST, later):
+        small_world.deliver(home, "impressions", day, [small_world.impression("imp-1", at)])
+        small_world.deliver(home, "clicks", day, [small_world.click("clk-1", at, "hh")])
+        (home.landing / "conversions" / str(day)).mkdir(parents=True)
+    ingest(home, later)
+    touched = ingest(home, FIRST)
+    assert [one.partition for one in touched] == [str(FIRST), str(later)]
+    counts = home.warehouse.read("feed_counts").collect().filter(pl.col("read") > 0)
+    assert counts.select("delivery_day", "feed", "accepted", "duplicate").rows() == [
+        (FIRST, "impressions", 1, 0),
+        (FIRST, "clicks", 1, 0),
+        (later, "impressions", 0, 1),
+        (later, "clicks", 0, 1),
+    ]

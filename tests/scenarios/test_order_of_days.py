@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_world import (
@@ -25,8 +26,10 @@ from small_world import (
     warehouse_files,
 )
 
+import assets.upkeep
 from contracts_io.errors import BooksError
 from contracts_io.home import Home
+from pipelines.attribution import Attributed, attribute
 from services import billing
 
 OCT28, OCT29, OCT30, OCT31, NOV1, NOV2 = DAYS
@@ -187,6 +190,35 @@ def test_a_click_delivered_within_the_days_of_grace_takes_the_credit_from_a_view
     run(home, NOV2)
     credits = home.warehouse.read("attribution_credits", [str(NOV1)]).collect()
     assert dict(credits.select("conversion_id", "touch_id").iter_rows())["buy-1"] == "clk-grace"
+
+
+def test_a_day_whose_grace_brought_no_touch_for_it_is_not_attributed_again(
+    undisturbed: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attributed: list[date] = []
+
+    def noting(*given: Any) -> Attributed:
+        attributed.append(given[-1])
+        return attribute(*given)
+
+    monkeypatch.setattr(assets.upkeep, "attribute", noting)
+    home = make_home(tmp_path / "home")
+    for day in DAYS:  # each is the day of grace of the one before it
+        run(home, day)
+    # The 30th brings a touch for the 29th; later orders and reversals change what is known of the 30th, the 29th and the 31st.
+    assert attributed == [OCT28, OCT29, OCT29, OCT30, OCT31, OCT30, NOV1, OCT29, OCT31, NOV2]
+    assert live_rows(home) == live_rows(undisturbed)
+    late = {
+        "click_id": "clk-grace",
+        "event_time": f"{NOV1}T19:59:00Z",
+        "household_id": "hh-1",
+        "line_item_id": "li-sales",
+        "partner_id": "pub",
+    }
+    deliver(home, "clicks", NOV2, [late])
+    attributed.clear()
+    run(home, NOV2)
+    assert attributed == [NOV1, NOV2]
 
 
 def test_a_failed_day_leaves_the_others_as_they_are_and_counts_once_it_can_be_read(

@@ -149,6 +149,23 @@ def test_ids_are_kept_in_their_parts_and_read_as_text_unless_their_parts_are_ask
         assert warehouse.read(table, ["2026-10-09"]).collect_schema() == TABLES[table].polars_schema
 
 
+def test_the_rows_of_one_id_are_found_on_every_day_that_has_it(warehouse: Warehouse) -> None:
+    put(warehouse, NEXT_DAY, "t2", *IDS)
+    put(warehouse, DAY, *IDS[1:], "t2")
+    for name in IDS:
+        on = warehouse.read_id("touches", "touch_id", name).select("delivery_day", "touch_id").collect().rows()
+        days = [date(2026, 10, 5), date(2026, 10, 6)][name == IDS[0] :]
+        assert on == [(day, name) for day in days]
+    chosen = warehouse.read_id("touches", "touch_id", "t2", [NEXT_DAY]).collect()
+    assert chosen["delivery_day"].to_list() == [date(2026, 10, 6)]
+    nowhere = warehouse.read_id("touches", "touch_id", "t3")
+    assert nowhere.collect().is_empty()
+    assert nowhere.collect_schema() == warehouse.read_days("touches", ["2026-10-09"]).collect_schema()
+    packed_days = warehouse.read_days_packed("touches").collect()
+    assert packed_days.schema == {"delivery_day": pl.Date, **TABLES["touches"].stored_schema}
+    assert packed_days.height == 15
+
+
 def test_ids_may_be_written_as_text_or_in_their_parts_and_come_to_the_same_file(warehouse: Warehouse) -> None:
     whole = warehouse.write("touches", DAY, touches(*IDS))
     for names in (["touch_id"], ["household_id", "touch_id"]):
