@@ -5,7 +5,7 @@ which the text comes back letter by letter:
 
     <id>_hi, <id>_lo   128 bits as two Int64
     <id>_text          null: the bits are a UUID, written as 8-4-4-4-12 digits 0-9a-f
-                       ".": the bits are the bytes of a text of at most 16 bytes, right-aligned
+                       ".": the bits are a text of at most 16 letters of one byte each, right-aligned
                        else the text itself; ``hi`` is 0, ``lo`` a sum of its last 32 bytes that never changes
 
 All three are null where the id is. Equal ids have equal columns, and ``lo`` alone tells almost all of them apart: what looks

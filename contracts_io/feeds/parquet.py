@@ -28,6 +28,7 @@ from contracts_io.settings import FeedSettings
 
 _MAGIC = b"PAR1"
 _UUID_BYTES = 16
+_PRINTABLE = "^[ -~]*$"
 _DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 # A word for null that is written like a value: then values are compared with it, so they are read as text.
 _OF_A_VALUE = re.compile(r"-?[0-9.]+|true|false|[0-9a-f-]{36}")
@@ -105,14 +106,18 @@ def _first_row(query: pl.LazyFrame) -> tuple[Any, ...]:
 def _bytes(scan: pl.LazyFrame, source: str, *, stays: bool) -> pl.Expr | None:
     """Bytes as the UTF-8 text that they are, else as UUIDs where each value has 16; None where they are neither.
 
+    Values of 16 bytes each are text only where all is printable ASCII: a random UUID is UTF-8 once in thousands of times.
     UUIDs that may stay bytes do.
     """
     column = pl.col(source)
+    (uuids,) = scan.select((column.bin.size() == _UUID_BYTES).all()).pipe(_first_row)
+    expected = column.cast(pl.String).str.contains(_PRINTABLE if uuids else "")
     try:
-        scan.select(column.cast(pl.String).str.len_bytes().max()).pipe(_first_row)
+        (is_text,) = scan.select(expected.all()).pipe(_first_row)
+    except pl.exceptions.ComputeError:  # not UTF-8
+        is_text = False
+    if is_text:
         return column.cast(pl.String)
-    except pl.exceptions.ComputeError:
-        (uuids,) = scan.select((column.bin.size() == _UUID_BYTES).all()).pipe(_first_row)
     if uuids and stays:
         return column
     digits = column.bin.encode("hex")

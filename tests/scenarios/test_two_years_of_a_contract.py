@@ -129,7 +129,7 @@ def night(home: Home, day: date, *, at: datetime | None = None, rows: Any = (), 
             return clock
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("assets.intake.datetime", Clock)
+        patched.setattr("assets.taking_in.datetime", Clock)
         report = billing.run(home, [day])
     assert report.failed == {}
 

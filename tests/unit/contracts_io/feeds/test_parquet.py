@@ -168,6 +168,15 @@ def test_sixteen_bytes_are_a_uuid_unless_they_are_text(tmp_path: Path) -> None:
     assert text_of(tmp_path, pl.Series([b"imp-104-00000001", "é".encode()]), "impression_id") == ["imp-104-00000001", "é"]
 
 
+def test_sixteen_bytes_that_happen_to_be_utf8_are_a_uuid_all_the_same(tmp_path: Path) -> None:
+    one = uuid.UUID("0102c3a9-4445-4647-1849-4a4b4c4d4e4f")
+    assert one.bytes.decode("utf-8")
+    for name in ("impression_id", "line_item_id"):
+        found = read(tmp_path, pl.DataFrame({name: [one.bytes]})).raw
+        told = unpacked(packed(found.select(name), [name]), [name]) if name == "impression_id" else found
+        assert told.collect()[name].to_list() == [str(one)]
+
+
 def test_bytes_that_are_neither_text_nor_of_sixteen_are_no_id(tmp_path: Path) -> None:
     with pytest.raises(FeedError, match=r"column 'impression_id' \(Binary\) cannot be read as impressions\.impression_id"):
         read(tmp_path, pl.DataFrame({"impression_id": [b"\xff" * 16, b"\xff" * 15]}))
