@@ -25,7 +25,7 @@ from contracts_io.ids import packed, parts, unpacked
 from contracts_io.warehouse import PartitionFile, fingerprint
 from pipelines.conversions import EVENT, HOUSEHOLD_KEY, ORDER_KEY, conversion_states, household_conversions
 from pipelines.duplicates import key, settle, suspects
-from pipelines.intake import REFUSAL, UNREADABLE, judge
+from pipelines.intake import REFUSAL, UNREADABLE, USABLE, judge
 
 ARRIVAL = ["file", "row"]
 """The order in which the rows of a delivery day arrived."""
@@ -94,7 +94,7 @@ def _take_in(home: Home, delivery: Delivery, day: date) -> _FeedDay:
 
 def _settled(home: Home, delivery: Delivery, day: date, read: tuple[FileRows, ...]) -> _FeedDay:
     feed, inputs = delivery.feed, delivery_inputs(home, delivery)
-    is_usable = pl.col(REFUSAL).is_null()
+    is_usable = pl.col(USABLE)
     with ExitStack() as stack:
         judged = {file.file.name: stack.enter_context(_judged(home, file, feed, day)) for file in read}
         earlier = home.warehouse.read_packed(feed, _earlier_days(home, feed, day))
@@ -104,10 +104,10 @@ def _settled(home: Home, delivery: Delivery, day: date, read: tuple[FileRows, ..
         looked = pl.concat(looked_at) if looked_at else pl.DataFrame(schema=_judged_schema(feed))
         refused = looked.filter(~is_usable).select("file", "row", reason=pl.col(REFUSAL))
         before = earlier.filter(doubtful).collect(engine="streaming")
-        settled = settle(_as_text(feed, looked.filter(is_usable).drop(REFUSAL)), _as_text(feed, before), feed)
+        settled = settle(_as_text(feed, looked.filter(is_usable).drop(USABLE, REFUSAL)), _as_text(feed, before), feed)
         left_out = pl.concat(rows.select(ARRIVAL) for rows in (refused, settled.dropped, settled.repeats))
         counting = [
-            rows.judged.filter(~pl.col("row").is_in(left_out.filter(file=name)["row"].implode())).drop(REFUSAL)
+            rows.judged.filter(~pl.col("row").is_in(left_out.filter(file=name)["row"].implode())).drop(USABLE, REFUSAL)
             for name, rows in judged.items()
         ]
         rows = pl.concat(counting) if counting else TABLES[feed].empty().lazy()
@@ -159,7 +159,7 @@ def _as_text(feed: str, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _judged_schema(feed: str) -> pl.Schema:
-    return pl.Schema({**TABLES[feed].stored_schema, REFUSAL: pl.String()})
+    return pl.Schema({**TABLES[feed].stored_schema, USABLE: pl.Boolean(), REFUSAL: pl.String()})
 
 
 def _quarantine(feed: str, day: date, refused: pl.DataFrame, read: tuple[FileRows, ...]) -> pl.DataFrame:

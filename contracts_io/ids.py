@@ -5,7 +5,7 @@ which the text comes back letter by letter:
 
     <id>_hi, <id>_lo   128 bits as two Int64
     <id>_text          null: the bits are a UUID, written as 8-4-4-4-12 digits 0-9a-f
-                       ".": the bits are a text of at most 16 letters of one byte each, right-aligned
+                       ".": the bits are a text of 16 bytes, or of fewer letters of one byte each, right-aligned
                        else the text itself; ``hi`` is 0, ``lo`` a sum of its last 32 bytes that never changes
 
 All three are null where the id is. Equal ids have equal columns, and ``lo`` alone tells almost all of them apart: what looks
@@ -43,16 +43,33 @@ def packed(rows: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
     """``rows`` with each column of ``names`` (String, or Binary of 16 bytes: a UUID) in its three parts, in place."""
     if not names:
         return rows
-    kept = pl.Struct(parts_schema("id"))
-    together = {name: pl.col(name).map_batches(_parts_of, return_dtype=kept, is_elementwise=True) for name in names}
+    schema = rows.collect_schema()
+    steps: dict[str, pl.Expr] = {}
     columns: list[pl.Expr] = []
-    for name in rows.collect_schema():
-        if name in together:
-            fields = zip(parts("id"), parts(name), strict=True)
-            columns += [pl.col(name).struct.field(field).alias(column) for field, column in fields]
-        else:
+    for name, dtype in schema.items():
+        if name not in names:
             columns.append(pl.col(name))
-    return rows.with_columns(**together).select(columns)
+        elif dtype == pl.Binary:
+            steps[name] = _halves(pl.col(name))
+            columns += [pl.col(name).arr.get(half).alias(part) for half, part in enumerate(parts(name)[:2])]
+            columns.append(pl.lit(None, pl.String).alias(parts(name)[2]))
+        else:
+            whole, rest = f"{name} of {_SHORT} bytes", f"rest of {name}"
+            fills = (pl.col(name).str.len_bytes() == _SHORT) & ~pl.col(name).str.starts_with("\0")
+            steps[whole] = _halves(pl.when(fills).then(pl.col(name)).cast(pl.Binary))
+            others = pl.when(~fills).then(pl.col(name))
+            steps[rest] = others.map_batches(_parts_of, return_dtype=pl.Struct(parts_schema("id")), is_elementwise=True)
+            own = [pl.col(whole).arr.get(0), pl.col(whole).arr.get(1), pl.lit(_IS_SHORT)]
+            columns += [
+                pl.when(pl.col(whole).is_not_null()).then(value).otherwise(pl.col(rest).struct.field(field)).alias(part)
+                for value, field, part in zip(own, parts("id"), parts(name), strict=True)
+            ]
+    return rows.with_columns(**steps).select(columns)
+
+
+def _halves(raw: pl.Expr) -> pl.Expr:
+    """16 bytes as two numbers, highest byte first."""
+    return raw.bin.reinterpret(dtype=pl.Array(pl.Int64, 2), endianness="big")
 
 
 def packed_schema(schema: pl.Schema, names: Sequence[str]) -> pl.Schema:
@@ -121,9 +138,6 @@ def _joined(words: list[pl.Expr]) -> pl.Expr:
 def _parts_of(ids: pl.Series) -> pl.Series:
     """The parts of some ids as a struct; those that come together are mostly all UUIDs or all short, which is less work."""
     there = ids.is_not_null()
-    if ids.dtype == pl.Binary:
-        hi, lo = _numbers(ids, _SHORT, pl.UInt64)
-        return _struct(hi, lo, pl.repeat(None, len(ids), dtype=pl.String, eager=True), there)
     uuids = _uuid_bits(ids)
     if bool((uuids["is_uuid"] | ~there).all()):
         return _struct(uuids["hi"], uuids["lo"], pl.repeat(None, len(ids), dtype=pl.String, eager=True), there)

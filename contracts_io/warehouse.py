@@ -95,6 +95,7 @@ class Warehouse:
                 is_new = not folder.exists()
                 folder.mkdir(parents=True, exist_ok=True)
                 path.replace(target)
+                _SOUND[target] = _stamp(target)  # it was hashed just now
                 _sync_folder(folder)
                 if is_new:  # or a power cut could lose the folder that the catalogue lists
                     _sync_folder(folder.parent)
@@ -188,8 +189,7 @@ class Warehouse:
         """The path of a file that is as it was written; each is hashed before a process reads it for the first time."""
         path = self.root / file.path
         try:
-            found = path.stat()
-            seen = (found.st_ino, found.st_mtime_ns, found.st_size)
+            seen = _stamp(path)
             if _SOUND.get(path) != seen:
                 if _sha256(path) != file.sha256:
                     raise _damaged(path, "is not what was written")
@@ -227,6 +227,11 @@ class Warehouse:
 def fingerprint(*parts: object) -> str:
     """One hash over the texts of ``parts``, each kept apart: what a partition was made from."""
     return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _sha256(path: Path) -> str:

@@ -10,9 +10,9 @@ import polars as pl
 from contracts_io.frames import TABLES
 from contracts_io.ids import unpacked
 from pipelines.duplicates import KEYS_AT_ONCE, key, settle, suspects
-from pipelines.intake import REFUSAL
+from pipelines.intake import REFUSAL, USABLE
 
-_IS_USABLE = pl.col(REFUSAL).is_null()
+_IS_USABLE = pl.col(USABLE)
 
 
 class DayTakenIn(NamedTuple):
@@ -44,11 +44,16 @@ def take_in(
     """Settle the files of a day, each as ``judge`` gives it, beside the rows that were accepted on ``earlier`` days."""
     before = nothing(feed) if earlier is None else earlier
     rows = pl.concat(
-        [nothing(feed).with_columns(pl.lit(None, pl.String).alias(REFUSAL)), *(file.collect() for file in judged)]
+        [
+            nothing(feed).with_columns(pl.lit(value=True).alias(USABLE), pl.lit(None, pl.String).alias(REFUSAL)),
+            *(file.collect() for file in judged),
+        ]
     )
     doubtful = pl.col(key(feed)).is_in(suspects(rows[key(feed)], before.lazy(), feed, at_once).implode())
-    several = as_text(feed, rows.filter(doubtful & _IS_USABLE).drop(REFUSAL))
+    several = as_text(feed, rows.filter(doubtful & _IS_USABLE).drop(USABLE, REFUSAL))
     settled = settle(several, as_text(feed, before.filter(doubtful)), feed)
     gone = pl.concat([settled.dropped.select("file", "row"), settled.repeats.select("file", "row")])
-    accepted = rows.filter(_IS_USABLE).drop(REFUSAL).join(gone, on=["file", "row"], how="anti", maintain_order="left")
+    accepted = (
+        rows.filter(_IS_USABLE).drop(USABLE, REFUSAL).join(gone, on=["file", "row"], how="anti", maintain_order="left")
+    )
     return DayTakenIn(accepted, settled.dropped, settled.repeats, rows.filter(~_IS_USABLE).select("file", "row", REFUSAL))

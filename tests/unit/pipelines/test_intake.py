@@ -15,7 +15,7 @@ from contracts_io.calendar import INSTANT
 from contracts_io.feeds.columns import FEEDS, Reading, accepted_schema
 from contracts_io.frames import TABLES
 from contracts_io.ids import packed
-from pipelines.intake import REFUSAL, judge
+from pipelines.intake import REFUSAL, USABLE, judge
 
 DAY = date(2026, 10, 20)
 GOOD: dict[str, dict[str, str | None]] = {
@@ -65,9 +65,16 @@ def judged(feed: str, readings: dict[str, Reading] | None = None, **changes: str
 def in_words(feed: str, judged: pl.LazyFrame) -> dict[str, object]:
     """The one row of what was judged, its ids as text."""
     result = judged.collect(engine="streaming")
-    assert result.schema == {**TABLES[feed].stored_schema, REFUSAL: pl.String}
+    assert result.schema == {**TABLES[feed].stored_schema, USABLE: pl.Boolean, REFUSAL: pl.String}
+    assert (result[USABLE] == result[REFUSAL].is_null()).all()
     row = as_text(feed, result)
-    assert row.schema == {"file": pl.String, "row": pl.Int64, **accepted_schema(feed), REFUSAL: pl.String}
+    assert row.schema == {
+        "file": pl.String,
+        "row": pl.Int64,
+        **accepted_schema(feed),
+        USABLE: pl.Boolean,
+        REFUSAL: pl.String,
+    }
     return row.row(0, named=True)
 
 
@@ -109,6 +116,7 @@ def test_a_good_row_is_typed_and_usable() -> None:
         "completed": False,
         "invalid_reason": None,
         "cost": Decimal("0.0123"),
+        "is_usable": True,
         "refusal": None,
     }
     assert [refusal(feed) for feed in FEEDS] == [None] * 4

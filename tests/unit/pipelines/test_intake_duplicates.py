@@ -14,7 +14,7 @@ from contracts_io.feeds.columns import accepted_schema
 from contracts_io.frames import TABLES
 from contracts_io.ids import pack_one, packed
 from pipelines.duplicates import key, settle, suspects
-from pipelines.intake import REFUSAL
+from pipelines.intake import REFUSAL, USABLE
 
 
 def at(second: int) -> datetime:
@@ -35,7 +35,7 @@ def clicks(*rows: tuple[Any, ...], file: str = "f") -> pl.DataFrame:
 
 def taken_in(today: pl.DataFrame, *earlier: pl.DataFrame, feed: str = "clicks", at_once: int = 1 << 20) -> DayTakenIn:
     kept, *before = (packed(rows.lazy(), TABLES[feed].packed) for rows in (today, *earlier))
-    judged = kept.with_columns(pl.lit(None, pl.String).alias(REFUSAL))
+    judged = kept.with_columns(pl.lit(value=True).alias(USABLE), pl.lit(None, pl.String).alias(REFUSAL))
     return take_in(feed, [judged], pl.concat(before).collect() if before else None, at_once)
 
 
