@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def code() -> list[str]:
 
 
 @pytest.fixture
-def namespace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+def namespace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[dict[str, Any]]:
     """What the page's first program leaves behind, on the small world with impressions and clicks under all of IDS."""
     home = make_home(tmp_path / "demo-home")
     at = f"{OCT28}T12:00:00Z"
@@ -43,7 +44,9 @@ def namespace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, A
     found: dict[str, Any] = {}
     exec(first.replace('Path("demo-home")', f"Path({str(home.root)!r})"), found)
     assert "bad_country" in capsys.readouterr().out
-    return found
+    yield found
+    found["con"].close()
+    found.clear()  # what DuckDB holds is told as leaked, at the end of the process, while a name keeps it
 
 
 def asked(namespace: dict[str, Any], query: str) -> list[Any]:
