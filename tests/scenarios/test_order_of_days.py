@@ -33,6 +33,13 @@ from pipelines.attribution import Attributed, attribute
 from services import billing
 
 OCT28, OCT29, OCT30, OCT31, NOV1, NOV2 = DAYS
+CLICK_IN_GRACE = {
+    "click_id": "clk-grace",
+    "event_time": f"{NOV1}T19:59:00Z",
+    "household_id": "hh-1",
+    "line_item_id": "li-sales",
+    "partner_id": "pub",
+}
 
 
 def test_the_small_world_comes_to_what_was_worked_out_by_hand(closed_tables: dict[str, bytes]) -> None:
@@ -179,14 +186,7 @@ def test_a_click_delivered_within_the_days_of_grace_takes_the_credit_from_a_view
 ) -> None:
     home = copy_of(undisturbed)
     agree(home, ADVERTISER.replace("view: 3d", "view: 4d"))  # makes every day stale once
-    late = {
-        "click_id": "clk-grace",
-        "event_time": f"{NOV1}T19:59:00Z",
-        "household_id": "hh-1",
-        "line_item_id": "li-sales",
-        "partner_id": "pub",
-    }
-    deliver(home, "clicks", NOV2, [late])
+    deliver(home, "clicks", NOV2, [CLICK_IN_GRACE])
     run(home, NOV2)
     credits = home.warehouse.read("attribution_credits", [str(NOV1)]).collect()
     assert dict(credits.select("conversion_id", "touch_id").iter_rows())["buy-1"] == "clk-grace"
@@ -208,14 +208,7 @@ def test_a_day_whose_grace_brought_no_touch_for_it_is_not_attributed_again(
     # The 30th brings a touch for the 29th; later orders and reversals change what is known of the 30th, the 29th and the 31st.
     assert attributed == [OCT28, OCT29, OCT29, OCT30, OCT31, OCT30, NOV1, OCT29, OCT31, NOV2]
     assert live_rows(home) == live_rows(undisturbed)
-    late = {
-        "click_id": "clk-grace",
-        "event_time": f"{NOV1}T19:59:00Z",
-        "household_id": "hh-1",
-        "line_item_id": "li-sales",
-        "partner_id": "pub",
-    }
-    deliver(home, "clicks", NOV2, [late])
+    deliver(home, "clicks", NOV2, [CLICK_IN_GRACE])
     attributed.clear()
     run(home, NOV2)
     assert attributed == [NOV1, NOV2]
