@@ -67,8 +67,6 @@ def ingest(home: Home, day: date) -> list[Touched]:
     for feed in FEED_NAMES:
         unpublished += _settle_later_days(home, feed, day, unpublished)
     unpublished += _states(home, unpublished)
-    # Each feed of a later day counts that day again: the last of its counts stands.
-    unpublished = list({(file.table, file.partition): file for file in unpublished}.values())
     published = warehouse.publish(unpublished)
     days = sorted({file.partition for file in published} - {text, "all"})
     return [Touched(d, {f.table: f.rows for f in unpublished if f.partition == d}) for d in (text, *days)]
@@ -102,7 +100,7 @@ def _settled(home: Home, delivery: Delivery, day: date, read: tuple[FileRows, ..
         doubtful = pl.col(key(feed)).is_in(suspects(keys, earlier, feed).implode())
         looked_at = [rows.judged.filter(doubtful | ~is_usable).collect(engine="streaming") for rows in judged.values()]
         looked = pl.concat(looked_at) if looked_at else pl.DataFrame(schema=_judged_schema(feed))
-        refused = looked.filter(~is_usable).select("file", "row", reason=pl.col(REFUSAL))
+        refused = looked.filter(~is_usable).select(*ARRIVAL, reason=pl.col(REFUSAL))
         before = earlier.filter(doubtful).collect(engine="streaming")
         settled = settle(_as_text(feed, looked.filter(is_usable).drop(USABLE, REFUSAL)), _as_text(feed, before), feed)
         left_out = pl.concat(rows.select(ARRIVAL) for rows in (refused, settled.dropped, settled.repeats))
@@ -167,14 +165,14 @@ def _quarantine(feed: str, day: date, refused: pl.DataFrame, read: tuple[FileRow
     parts = []
     for file in read:
         mine = refused.filter(pl.col("file") == file.file.name)
-        parts.append(mine.join(file.contents(mine["row"].to_list()), on=["file", "row"]))
+        parts.append(mine.join(file.contents(mine["row"].to_list()), on=ARRIVAL))
         parts.append(file.unreadable.with_columns(reason=pl.lit(UNREADABLE)))
-    rows = pl.concat([part.select("file", "row", "reason", "content") for part in parts]) if parts else None
+    rows = pl.concat([part.select(*ARRIVAL, "reason", "content") for part in parts]) if parts else None
     if rows is None or rows.is_empty():
         return TABLES["quarantine"].empty()
     return (
         rows.with_columns(pl.lit(feed).alias("feed"), pl.lit(day).alias("delivery_day"))
-        .sort("file", "row")
+        .sort(ARRIVAL)
         .select(TABLES["quarantine"].columns)
     )
 

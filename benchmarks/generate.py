@@ -36,7 +36,8 @@ from workplace import ROW_GROUP_ROWS, ROWS_PER_FILE
 
 from contracts_io.calendar import INSTANT, parse_day
 from contracts_io.errors import AdledgerError
-from services.sample_events import draw, hex_words, part_of, uuid_text
+from contracts_io.ids import hex_words, uuid_text
+from services.sample_events import draw, part_of
 
 ROWS_PER_CLICK = 250
 ROWS_PER_CONVERSION = 1_000

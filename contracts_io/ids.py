@@ -99,7 +99,7 @@ def unpacked(rows: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
 def text_of(name: str) -> pl.Expr:
     """The id as text, from its parts; named ``name``."""
     hi, lo, text = (pl.col(part) for part in parts(name))
-    words = [*_hex_words(hi.reinterpret(dtype=pl.UInt64)), *_hex_words(lo.reinterpret(dtype=pl.UInt64))]
+    words = [*hex_words(hi.reinterpret(dtype=pl.UInt64)), *hex_words(lo.reinterpret(dtype=pl.UInt64))]
     digits = pl.when(text == _IS_SHORT).then(pl.concat_str(words))  # of others, bytes that need not be text
     short = digits.str.decode("hex").cast(pl.String).str.strip_chars_start("\0")
     return pl.when(text.is_null()).then(_joined(words)).when(text == _IS_SHORT).then(short).otherwise(text).alias(name)
@@ -107,7 +107,12 @@ def text_of(name: str) -> pl.Expr:
 
 def uuid_text(high: pl.Expr, low: pl.Expr) -> pl.Expr:
     """128 bits (two UInt64) as a text in the form of a UUID."""
-    return _joined([*_hex_words(high), *_hex_words(low)])
+    return _joined([*hex_words(high), *hex_words(low)])
+
+
+def hex_words(bits: pl.Expr, words: int = 4) -> list[pl.Expr]:
+    """The lowest ``words`` times 16 bits of a UInt64 as texts of four hexadecimal digits each, highest first."""
+    return [pl.lit(_HEX).gather(bits // (1 << 16 * k) % 65_536) for k in reversed(range(words))]
 
 
 def is_id(name: str, value: str) -> pl.Expr:
@@ -122,11 +127,6 @@ def pack_one(value: str) -> tuple[int, int, str | None]:
     """The parts of one id."""
     hi, lo, text = packed(pl.LazyFrame({"id": [value]}), ["id"]).collect().row(0)
     return hi, lo, text
-
-
-def _hex_words(bits: pl.Expr) -> list[pl.Expr]:
-    """64 bits as four texts of four hexadecimal digits each, highest first."""
-    return [pl.lit(_HEX).gather(bits // (1 << 16 * k) % 65_536) for k in reversed(range(4))]
 
 
 def _joined(words: list[pl.Expr]) -> pl.Expr:
@@ -148,7 +148,7 @@ def _parts_of(ids: pl.Series) -> pl.Series:
         id=ids, there=there, is_short=(aligned.bin.size() == _SHORT) & ~starts, short_hi=short[0], short_lo=short[1]
     )
     is_long = ~pl.col("is_uuid") & ~pl.col("is_short")
-    long = rows.select(pl.when(is_long).then("id").alias("id"), "is_uuid", "is_short")
+    long = rows.select(pl.when(is_long).then("id").alias("id"))
     told = rows.select(
         "there",
         hi=pl.when("is_uuid").then("hi").when("is_short").then("short_hi").otherwise(_u64(0)),

@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from contracts_io.calendar import INSTANT, ONE_DAY, Month, days_between
+from contracts_io.ids import hex_words, uuid_text
 
 IMPRESSIONS = "impression_id event_time household_id line_item_id partner_id device_type country viewable completed".split()
 IMPRESSIONS += ["invalid_reason", "cost"]
@@ -27,7 +28,6 @@ _ROWS_A_DAY = 7_600
 _WEEKDAY = (94, 93, 95, 98, 106, 115, 119)
 _DAY_US = 86_400_000_000
 _HOUR_US = 3_600_000_000
-_HEX = pl.Series([f"{i:04x}" for i in range(65_536)])
 
 # Impressions by hour of the UTC day: American evenings run past midnight UTC, German ones end before it.
 _AMERICAN_HOURS = (80, 90, 92, 84, 66, 44, 26, 14, 8, 6, 8, 13, 19, 24, 28, 32, 36, 38, 40, 42, 46, 52, 60, 70)
@@ -98,19 +98,6 @@ def draw(number: pl.Expr, stream: int) -> pl.Expr:
 def part_of(bits: pl.Expr, shift: int, size: int) -> pl.Expr:
     """A number below ``size`` out of ``bits`` from bit ``shift`` upwards."""
     return (bits // (1 << shift)) % size
-
-
-def hex_words(bits: pl.Expr, words: int = 4) -> list[pl.Expr]:
-    """The lowest ``words`` times 16 bits as texts of four hexadecimal digits each, highest first."""
-    return [pl.lit(_HEX).gather(part_of(bits, 16 * k, 65_536)) for k in reversed(range(words))]
-
-
-def uuid_text(high: pl.Expr, low: pl.Expr) -> pl.Expr:
-    """128 bits (two UInt64) as a text in the form of a UUID."""
-    a, b, c, d = hex_words(high)
-    e, f, g, h = hex_words(low)
-    dash = pl.lit("-")
-    return pl.concat_str(a, b, dash, c, dash, d, dash, e, dash, f, g, h)
 
 
 def _slots(weights: Iterable[int]) -> pl.Series:

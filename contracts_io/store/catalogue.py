@@ -65,11 +65,15 @@ class Catalogue:
         return {row.partition: _partition_file(row) for row in rows if wanted is None or row.partition in wanted}
 
     def publish(self, files: Iterable[PartitionFile]) -> list[PartitionFile]:
-        """Make the files live in one transaction; gives those that were not live already (none: nothing is written)."""
+        """Make the files live in one transaction; gives those that were not live already (none: nothing is written).
+
+        Of several files of one partition the last stands.
+        """
         if self._snapshot is not None:
             raise ValueError("a snapshot is read, never written to")
+        last = {(file.table, file.partition): file for file in files}.values()
         with reading(self._engine) as connection:
-            if not (new := _not_live(connection, files)):
+            if not (new := _not_live(connection, last)):
                 return []
         with writing(self._engine) as connection:
             snapshot = next_snapshot(connection)

@@ -47,6 +47,13 @@ def test_live_files_come_in_ascending_order_of_partition(catalogue: Catalogue) -
     assert list(catalogue.live("touches")) == ["2026-10-05", "2026-10-06", "2026-10-07"]
 
 
+def test_of_several_files_of_a_partition_the_last_stands(engine: sa.Engine, catalogue: Catalogue) -> None:
+    first, last, other = file("a"), file("b"), file("c", "2026-10-06")
+    assert catalogue.publish([first, other, last]) == [last, other]
+    assert catalogue.live("touches") == {"2026-10-05": last, "2026-10-06": other}
+    assert snapshot(engine) == 1
+
+
 def test_what_is_live_already_is_not_published_again(engine: sa.Engine, catalogue: Catalogue) -> None:
     catalogue.publish([file("a")])
     new = file("b", "2026-10-06")
