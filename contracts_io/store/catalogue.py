@@ -28,6 +28,7 @@ lake_file = sa.Table(
     sa.Column("partition", sa.String(32), nullable=False),
     sa.Column("path", sa.String(255), nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("crc32", sa.BigInteger, nullable=False),
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Column("inputs", sa.String(64), nullable=False),
     sa.Column("added", sa.BigInteger, nullable=False),
@@ -149,10 +150,11 @@ def _row(file: PartitionFile) -> dict[str, object]:
         "partition": file.partition,
         "path": file.path,
         "sha256": file.sha256,
+        "crc32": file.crc32,
         "rows": file.rows,
         "inputs": file.inputs,
     }
 
 
 def _partition_file(row: sa.Row[tuple[object, ...]]) -> PartitionFile:
-    return PartitionFile(row.table_name, row.partition, row.path, row.sha256, row.rows, row.inputs)
+    return PartitionFile(row.table_name, row.partition, row.path, row.sha256, row.crc32, row.rows, row.inputs)

@@ -124,6 +124,7 @@ _CATALOGUE = {
     "partition": "`YYYY-MM-DD`, `YYYY-MM` or `all`",
     "path": "file, below `warehouse/`",
     "sha256": "SHA-256 of the file, and its name",
+    "crc32": "CRC-32 of the file, compared before it is read",
     "rows": "rows in the file",
     "inputs": "fingerprint of what the file was made from",
     "added": "snapshot from which on the file is live",

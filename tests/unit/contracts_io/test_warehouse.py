@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from itertools import pairwise
@@ -61,7 +62,9 @@ def put(warehouse: Warehouse, partition: str, *ids: str, inputs: str = "") -> Pa
 
 def test_what_was_written_is_read_after_it_was_published_and_not_before(warehouse: Warehouse, tmp_path: Path) -> None:
     file = warehouse.write("touches", DAY, touches("t1", "t2"), "made-from-this")
-    assert file == PartitionFile("touches", DAY, f"touches/{DAY}/{file.sha256}.parquet", file.sha256, 2, "made-from-this")
+    assert file == PartitionFile(
+        "touches", DAY, f"touches/{DAY}/{file.sha256}.parquet", file.sha256, file.crc32, 2, "made-from-this"
+    )
     assert live_ids(warehouse) == []
     assert warehouse.publish([file]) == [file]
     assert live_ids(warehouse) == ["t1", "t2"]
@@ -70,9 +73,11 @@ def test_what_was_written_is_read_after_it_was_published_and_not_before(warehous
     assert files_below(tmp_path / "warehouse") == {file.path}
 
 
-def test_the_name_of_a_file_is_the_hash_of_its_bytes(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_file_is_listed_with_the_hash_and_the_checksum_of_its_bytes(warehouse: Warehouse, tmp_path: Path) -> None:
     file = put(warehouse, DAY, "t1")
-    assert hashlib.sha256((tmp_path / "warehouse" / file.path).read_bytes()).hexdigest() == file.sha256
+    content = (tmp_path / "warehouse" / file.path).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == file.sha256 == (tmp_path / "warehouse" / file.path).stem
+    assert zlib.crc32(content) == file.crc32
 
 
 def test_a_repeat_gives_the_same_bytes_and_publishes_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -203,7 +208,7 @@ def test_how_the_rows_of_a_table_were_cut_and_read_changes_none_of_its_bytes(war
 def test_publishing_is_all_or_nothing_over_tables(warehouse: Warehouse, tmp_path: Path) -> None:
     old = put(warehouse, DAY, "t1")
     new = warehouse.write("touches", DAY, touches("t2"))
-    broken = PartitionFile("quarantine", DAY, None, "0" * 64, 1, "")  # type: ignore[arg-type]
+    broken = PartitionFile("quarantine", DAY, None, "0" * 64, 0, 1, "")  # type: ignore[arg-type]
     with pytest.raises(Exception, match="NOT NULL"):
         warehouse.publish([new, broken])
     assert live_ids(warehouse) == ["t1"]

@@ -140,6 +140,7 @@ def _make_tables() -> None:
         sa.Column("partition", sa.String(length=32), nullable=False),
         sa.Column("path", sa.String(length=255), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("crc32", sa.BigInteger(), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("inputs", sa.String(length=64), nullable=False),
         sa.Column("added", sa.BigInteger(), nullable=False),

@@ -180,7 +180,7 @@ def test_a_close_pins_the_snapshot_and_sees_the_live_content_of_its_month(engine
     catalogue = Catalogue(engine)
 
     def publish(content: str, month: str = "2026-10") -> None:
-        catalogue.publish([PartitionFile("draft_invoices", month, f"{content}.parquet", content, 1, "")])
+        catalogue.publish([PartitionFile("draft_invoices", month, f"{content}.parquet", content, 0, 1, "")])
 
     publish("old")
     publish("new")
@@ -281,7 +281,7 @@ def test_an_adjustment_pins_what_its_notes_went_by(books: Books, engine: sa.Engi
         closing.close_month(ISSUED, known_at=KNOWN_AT)
     later = "2026-11-20T00:00:00.000000Z"
     for content in ("a", "b"):
-        Catalogue(engine).publish([PartitionFile("touches", "2026-10-05", content, content, 1, "")])
+        Catalogue(engine).publish([PartitionFile("touches", "2026-10-05", content, content, 0, 1, "")])
         with books.adjusting(OCTOBER) as adjusting:
             adjusting.record_adjustment(ISSUED, known_at=later, by="ann")
     assert books.adjusted() == [Adjusted(OCTOBER, 1, 1, later), Adjusted(OCTOBER, 2, 2, later)]

@@ -16,7 +16,7 @@ def catalogue(engine: sa.Engine) -> Catalogue:
 
 
 def file(content: str, partition: str = "2026-10-05", table: str = "touches", inputs: str = "") -> PartitionFile:
-    return PartitionFile(table, partition, f"{table}/{partition}/{content}.parquet", content, 1, inputs)
+    return PartitionFile(table, partition, f"{table}/{partition}/{content}.parquet", content, 0, 1, inputs)
 
 
 def snapshot(engine: sa.Engine) -> int:

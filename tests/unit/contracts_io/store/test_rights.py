@@ -101,7 +101,7 @@ def test_the_role_cannot_take_the_guard_away(home: Home, statement: str) -> None
 
 def test_the_role_can_count_numbers_and_keep_the_catalogue(home: Home) -> None:
     for content in ("a", "b"):
-        home.warehouse.catalogue.publish([PartitionFile("touches", "2026-10-05", content, content, 1, "")])
+        home.warehouse.catalogue.publish([PartitionFile("touches", "2026-10-05", content, content, 0, 1, "")])
     home.warehouse.catalogue.forget_removed([])
     assert home.warehouse.catalogue.paths() == {"b"}
     with home.books.closing(Month(2026, 10)) as closing:
