@@ -4,7 +4,7 @@ A day may be run again, or after a later one. An id counts on the earliest day t
 one are settled again from what they hold (accepted rows and the repeats that were dropped), never from their files.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -98,8 +98,8 @@ def _settled(home: Home, delivery: Delivery, day: date, read: tuple[FileRows, ..
         earlier = home.warehouse.read_packed(feed, _earlier_days(home, feed, day))
         keys = pl.concat([rows.keys for rows in judged.values()]) if judged else pl.Series(dtype=pl.Int64)
         doubtful = pl.col(key(feed)).is_in(suspects(keys, earlier, feed).implode())
-        looked_at = [rows.judged.filter(doubtful | ~is_usable).collect(engine="streaming") for rows in judged.values()]
-        looked = pl.concat(looked_at) if looked_at else pl.DataFrame(schema=_judged_schema(feed))
+        looked_at = [rows.look(doubtful | ~is_usable) for rows in judged.values()]
+        looked = pl.concat(rows for rows, _ in looked_at) if looked_at else pl.DataFrame(schema=_judged_schema(feed))
         refused = looked.filter(~is_usable).select(*ARRIVAL, reason=pl.col(REFUSAL))
         before = earlier.filter(doubtful).collect(engine="streaming")
         settled = settle(_as_text(feed, looked.filter(is_usable).drop(USABLE, REFUSAL)), _as_text(feed, before), feed)
@@ -109,7 +109,7 @@ def _settled(home: Home, delivery: Delivery, day: date, read: tuple[FileRows, ..
             for name, rows in judged.items()
         ]
         rows = pl.concat(counting) if counting else TABLES[feed].empty().lazy()
-        quarantine = _quarantine(feed, day, refused, read)
+        quarantine = _quarantine(feed, day, refused, [source for _, source in looked_at])
         accepted = home.warehouse.write(feed, str(day), rows, inputs)
         repeated = home.warehouse.write(f"{feed}_repeated", str(day), settled.repeats, inputs)
     total = sum(file.rows for file in read)
@@ -129,23 +129,40 @@ def _settled(home: Home, delivery: Delivery, day: date, read: tuple[FileRows, ..
 
 
 class _Judged(NamedTuple):
-    """The rows of a file as ``pipelines.intake.judge`` gives them, to be read more than once, and the keys of their ids."""
+    """The rows of a file as ``pipelines.intake.judge`` gives them, to be read more than once, and the keys of their ids.
+
+    ``look`` gives those that an expression is true of, and the file's rows to ask for the contents of these.
+    """
 
     judged: pl.LazyFrame
     keys: pl.Series
+    look: Callable[[pl.Expr], tuple[pl.DataFrame, FileRows]]
 
 
 @contextmanager
 def _judged(home: Home, file: FileRows, feed: str, day: date) -> Iterator[_Judged]:
     """Rows that are columns in the source are read from it each time but for the id, which is packed once; others are kept."""
     readings, horizon_days, id_column = home.settings.feeds[feed].readings, home.settings.horizon_days, FEEDS[feed].id_column
-    if file.is_columnar:
+
+    def judged(raw: pl.LazyFrame) -> pl.LazyFrame:
+        return judge(raw, feed, day, horizon_days, readings)
+
+    if (only := file.only) is not None:
         with home.warehouse.staged(packed(file.raw.select(id_column), [id_column])) as ids:
-            raw = pl.concat([ids, file.raw.drop(id_column)], how="horizontal")
-            yield _Judged(judge(raw, feed, day, horizon_days, readings), _collected(ids.select(key(feed))))
+            rows = judged(pl.concat([ids, file.raw.drop(id_column)], how="horizontal"))
+
+            def looked_up(where: pl.Expr) -> tuple[pl.DataFrame, FileRows]:
+                chosen = only(_collected(rows.select("row", where.alias("chosen")).filter("chosen").select("row")).to_list())
+                return judged(chosen.raw).collect(), chosen
+
+            yield _Judged(rows, _collected(ids.select(key(feed))), looked_up)
     else:
-        with home.warehouse.staged(judge(file.raw, feed, day, horizon_days, readings)) as rows:
-            yield _Judged(rows, _collected(rows.select(key(feed))))
+        with home.warehouse.staged(judged(file.raw)) as rows:
+
+            def looked_through(where: pl.Expr) -> tuple[pl.DataFrame, FileRows]:
+                return rows.filter(where).collect(engine="streaming"), file
+
+            yield _Judged(rows, _collected(rows.select(key(feed))), looked_through)
 
 
 def _collected(column: pl.LazyFrame) -> pl.Series:
@@ -160,7 +177,7 @@ def _judged_schema(feed: str) -> pl.Schema:
     return pl.Schema({**TABLES[feed].stored_schema, USABLE: pl.Boolean(), REFUSAL: pl.String()})
 
 
-def _quarantine(feed: str, day: date, refused: pl.DataFrame, read: tuple[FileRows, ...]) -> pl.DataFrame:
+def _quarantine(feed: str, day: date, refused: pl.DataFrame, read: Sequence[FileRows]) -> pl.DataFrame:
     """The day's refused rows of one feed with their content, in order of file and row."""
     parts = []
     for file in read:

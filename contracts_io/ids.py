@@ -15,6 +15,7 @@ for an id looks for its ``lo`` first and compares the whole then.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import polars as pl
 
@@ -22,7 +23,7 @@ _UUID_LENGTH = 36
 _SHORT = 16
 # No text that is kept as text has one byte; Parquet's writer is ten times slower on empty ones.
 _IS_SHORT = "."
-_BYTES = 0x0101010101010101
+_NO_UUID = "00000000-0000-0000-0000-000000000000"
 _ID = pl.col("id")
 _HEX = pl.Series([f"{word:04x}" for word in range(65_536)])
 # Odd numbers, one for each of the last four words of a long text: part of the file format.
@@ -54,15 +55,10 @@ def packed(rows: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
             columns += [pl.col(name).arr.get(half).alias(part) for half, part in enumerate(parts(name)[:2])]
             columns.append(pl.lit(None, pl.String).alias(parts(name)[2]))
         else:
-            whole, rest = f"{name} of {_SHORT} bytes", f"rest of {name}"
-            fills = (pl.col(name).str.len_bytes() == _SHORT) & ~pl.col(name).str.starts_with("\0")
-            steps[whole] = _halves(pl.when(fills).then(pl.col(name)).cast(pl.Binary))
-            others = pl.when(~fills).then(pl.col(name))
-            steps[rest] = others.map_batches(_parts_of, return_dtype=pl.Struct(parts_schema("id")), is_elementwise=True)
-            own = [pl.col(whole).arr.get(0), pl.col(whole).arr.get(1), pl.lit(_IS_SHORT)]
+            of_it = pl.col(name).map_batches(_parts_of, return_dtype=pl.Struct(parts_schema("id")), is_elementwise=True)
+            steps[name] = of_it
             columns += [
-                pl.when(pl.col(whole).is_not_null()).then(value).otherwise(pl.col(rest).struct.field(field)).alias(part)
-                for value, field, part in zip(own, parts("id"), parts(name), strict=True)
+                pl.col(name).struct.field(field).alias(part) for field, part in zip(parts("id"), parts(name), strict=True)
             ]
     return rows.with_columns(**steps).select(columns)
 
@@ -138,19 +134,24 @@ def _joined(words: list[pl.Expr]) -> pl.Expr:
 def _parts_of(ids: pl.Series) -> pl.Series:
     """The parts of some ids as a struct; those that come together are mostly all UUIDs or all short, which is less work."""
     there = ids.is_not_null()
-    uuids = _uuid_bits(ids)
-    if bool((uuids["is_uuid"] | ~there).all()):
-        return _struct(uuids["hi"], uuids["lo"], pl.repeat(None, len(ids), dtype=pl.String, eager=True), there)
+    lengths = ids.str.len_bytes()
+    length = lengths.min() if lengths.min() == lengths.max() else None
+    if length == _UUID_LENGTH:
+        is_uuid, hi, lo = _uuid_bits(ids.fill_null(_NO_UUID) if ids.has_nulls() else ids)
+        if is_uuid.all():
+            return _struct(hi, lo, pl.repeat(None, len(ids), dtype=pl.String, eager=True), there)
     starts = ids.str.starts_with("\0")  # to be told from what is filled up with
-    aligned = ids.str.pad_start(_SHORT, "\0").cast(pl.Binary)
-    short = _numbers(aligned, _SHORT, pl.UInt64)
-    rows = uuids.with_columns(
-        id=ids, there=there, is_short=(aligned.bin.size() == _SHORT) & ~starts, short_hi=short[0], short_lo=short[1]
-    )
-    is_long = ~pl.col("is_uuid") & ~pl.col("is_short")
-    long = rows.select(pl.when(is_long).then("id").alias("id"))
+    if length == _SHORT and not starts.any():
+        hi, lo = _numbers(ids.cast(pl.Binary), _SHORT, pl.UInt64)
+        return _struct(hi, lo, pl.repeat(_IS_SHORT, len(ids), eager=True), there)
+    is_uuid, hi, lo = _uuid_bits(ids)
+    padded = pl.when(lengths == _SHORT).then(ids).otherwise(ids.str.pad_start(_SHORT, "\0"))
+    aligned = pl.select(padded.cast(pl.Binary)).to_series()
+    short_hi, short_lo = _numbers(aligned, _SHORT, pl.UInt64)
+    rows = pl.DataFrame({"id": ids, "is_uuid": is_uuid, "hi": hi, "lo": lo, "short_hi": short_hi, "short_lo": short_lo})
+    rows = rows.with_columns(is_short=(aligned.bin.size() == _SHORT) & ~starts)
+    long = rows.select(pl.when(~pl.col("is_uuid") & ~pl.col("is_short")).then("id").alias("id"))
     told = rows.select(
-        "there",
         hi=pl.when("is_uuid").then("hi").when("is_short").then("short_hi").otherwise(_u64(0)),
         lo=pl.when("is_uuid").then("lo").when("is_short").then("short_lo").otherwise(long.select(_long_lo(_ID))["id"]),
         text=pl.when("is_short").then(pl.lit(_IS_SHORT)).otherwise(long["id"]),
@@ -168,48 +169,57 @@ def _struct(hi: pl.Series, lo: pl.Series, text: pl.Series, there: pl.Series) -> 
 
 def _numbers(raw: pl.Series, size: int, dtype: type[pl.UInt32 | pl.UInt64]) -> list[pl.Series]:
     """The numbers, highest byte first, that values of ``size`` bytes consist of; zeros for a value of another size."""
-    fits = raw.bin.size() == size
-    if not fits.fill_null(value=False).all():
-        raw = pl.select(pl.when(fits).then(raw).otherwise(pl.lit(bytes(size)))).to_series()
-    count = size // (4 if dtype == pl.UInt32 else 8)
-    flat = raw.bin.reinterpret(dtype=pl.Array(dtype, count), endianness="big").arr.explode()
+    count = size // _width(dtype)
+    flat = _in_a_row(raw, size, dtype)
     return [flat.gather_every(count, number) for number in range(count)]
 
 
-def _uuid_bits(ids: pl.Series) -> pl.DataFrame:
-    """``is_uuid``, and the bits ``hi`` and ``lo`` (UInt64) of those that are UUIDs; of others anything.
+def _in_a_row(raw: pl.Series, size: int, dtype: type[pl.UInt32 | pl.UInt64]) -> pl.Series:
+    """The same, one value's after the other's."""
+    fits = raw.bin.size() == size
+    if not fits.fill_null(value=False).all():
+        raw = pl.select(pl.when(fits).then(raw).otherwise(pl.lit(bytes(size)))).to_series()
+    return raw.bin.reinterpret(dtype=pl.Array(dtype, size // _width(dtype)), endianness="big").arr.explode()
 
-    The digits are read, and checked, eight at a time as 64-bit numbers. The 36 letters are nine numbers of four:
-    "xxxx" "xxxx" "-xxx" "x-xx" "xx-x" "xxx-" "xxxx" "xxxx" "xxxx"; m and n are the digits between the first eight and d.
+
+def _width(dtype: type[pl.UInt32 | pl.UInt64]) -> int:
+    return 4 if dtype == pl.UInt32 else 8
+
+
+def _uuid_bits(ids: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series]:
+    """Whether each id is a UUID, and the high and low 64 bits of those that are; of others anything.
+
+    The letters are read, and checked, four at a time as numbers of 32 bits, nine an id, some with a dash:
+    "xxxx" "xxxx" "-xxx" "x-xx" "xx-x" "xxx-" "xxxx" "xxxx" "xxxx".
     """
-    if not (ids.str.len_bytes() == _UUID_LENGTH).any():
-        nothing = pl.repeat(0, len(ids), dtype=pl.UInt64, eager=True)
-        return pl.DataFrame(
-            [pl.repeat(False, len(ids), eager=True).alias("is_uuid"), nothing.alias("hi"), nothing.alias("lo")]
-        )
-    numbers = _numbers(ids.cast(pl.Binary), _UUID_LENGTH, pl.UInt32)
-    read = pl.DataFrame([number.cast(pl.UInt64).alias(f"u{n}") for n, number in enumerate(numbers)])
-    u0, u1, u2, u3, u4, u5, u6, u7, u8 = (pl.col(name) for name in read.columns)
-    words = read.select(
-        a=u0 * _u64(1 << 32) | u1,
-        m=(u2 & _u64(0xFFFFFF)) * _u64(1 << 40)
-        | u3 // _u64(1 << 24) * _u64(1 << 32)
-        | (u3 & _u64(0xFFFF)) * _u64(1 << 16)
-        | u4 // _u64(1 << 16),
-        d=u6 * _u64(1 << 32) | u7,
-        n=(u4 & _u64(0xFF)) * _u64(1 << 56) | u5 // _u64(1 << 8) * _u64(1 << 32) | u8,
-        dashes=(u2 // _u64(1 << 24) == _u64(0x2D))
-        & (u3 & _u64(0x00FF0000) == _u64(0x002D0000))
-        & (u4 & _u64(0x0000FF00) == _u64(0x00002D00))
-        & (u5 & _u64(0x000000FF) == _u64(0x0000002D)),
+    count = _UUID_LENGTH // 4
+    letters = _in_a_row(ids.cast(pl.Binary), _UUID_LENGTH, pl.UInt32)
+    # The values of four hexadecimal digits, one in each byte; anything where they are not digits.
+    nibbles = (letters & 0x0F0F0F0F) + ((letters // 64) & 0x01010101) * 9
+    # What was read, if and only if it was written in digits 0-9a-f, whose values are below 16.
+    digits = nibbles + 0x30303030 + ((nibbles + 0x06060606) // 16 & 0x01010101) * 0x27
+    dashes, elsewhere = _dashes(len(ids))
+    differs = ((digits & elsewhere | dashes) ^ letters | nibbles & 0xF0F0F0F0) != 0
+    twos = (nibbles | nibbles // 16) & 0x00FF00FF
+    words = (twos | twos // 256) & 0xFFFF
+    w0, w1, w2, w3, w4, w5, w6, w7, w8 = (words.gather_every(count, n).cast(pl.UInt64) for n in range(count))
+    middle = (w2 & 0xFFF) * (1 << 20) | w3 // (1 << 12) * (1 << 16) | (w3 & 0xFF) * (1 << 8) | w4 // (1 << 8)
+    hi = w0 * (1 << 48) | w1 * (1 << 32) | middle
+    lo = (w4 & 0xF) * (1 << 60) | w5 // (1 << 4) * (1 << 48) | w6 * (1 << 32) | w7 * (1 << 16) | w8
+    is_uuid = ~differs.reshape((-1, count)).arr.any() if differs.any() else pl.repeat(True, len(ids), eager=True)
+    return is_uuid, hi, lo
+
+
+@lru_cache(maxsize=4)
+def _dashes(ids: int) -> tuple[pl.Series, pl.Series]:
+    """Where the dashes are, and where not, in the letters of so many UUIDs: asked for again with every part of a column."""
+    dashes = bytes(ord(letter) * (letter == "-") for letter in _NO_UUID)
+    elsewhere = bytes(0xFF * (letter != "-") for letter in _NO_UUID)
+    dashed, others = (
+        _in_a_row(pl.repeat(marks, ids, dtype=pl.Binary, eager=True), _UUID_LENGTH, pl.UInt32)
+        for marks in (dashes, elsewhere)
     )
-    digits = words.with_columns(_nibbles(pl.col(word)).alias(f"digits of {word}") for word in "amdn")
-    sound = pl.all_horizontal("dashes", *(_are_digits(pl.col(f"digits of {word}"), pl.col(word)) for word in "amdn"))
-    first, second, third, fourth = (_gathered(pl.col(f"digits of {word}")) for word in "amdn")
-    bits = digits.select(is_uuid=sound, hi=first * _u64(1 << 32) | second, low=third, ends=fourth)
-    low, ends = pl.col("low"), pl.col("ends")
-    lo = ends // _u64(1 << 16) * _u64(1 << 48) | low * _u64(1 << 16) | ends & _u64(0xFFFF)
-    return bits.select("is_uuid", "hi", lo.alias("lo"))
+    return dashed, others
 
 
 def _long_lo(text: pl.Expr) -> pl.Expr:
@@ -221,25 +231,3 @@ def _long_lo(text: pl.Expr) -> pl.Expr:
 
 def _u64(value: int) -> pl.Expr:
     return pl.lit(value, pl.UInt64)
-
-
-def _nibbles(text: pl.Expr) -> pl.Expr:
-    """The values of eight hexadecimal digits, one in each byte; anything where they are not digits."""
-    return (text & _u64(0x0F * _BYTES)) + (text // _u64(64) & _u64(_BYTES)) * _u64(9)
-
-
-def _digits(nibbles: pl.Expr) -> pl.Expr:
-    """The eight digits 0-9a-f of such values: what was read if and only if it was written so."""
-    return nibbles + _u64(0x30 * _BYTES) + ((nibbles + _u64(6 * _BYTES)) // _u64(16) & _u64(_BYTES)) * _u64(0x27)
-
-
-def _are_digits(nibbles: pl.Expr, text: pl.Expr) -> pl.Expr:
-    """Whether ``text`` is eight of the digits 0-9a-f, given what ``_nibbles`` makes of it."""
-    return (_digits(nibbles) == text) & (nibbles & _u64(0xF0 * _BYTES) == _u64(0))
-
-
-def _gathered(nibbles: pl.Expr) -> pl.Expr:
-    """Eight values of four bits, one in each byte, as 32 bits."""
-    twos = (nibbles | nibbles // _u64(16)) & _u64(0x00FF00FF00FF00FF)
-    fours = (twos | twos // _u64(256)) & _u64(0x0000FFFF0000FFFF)
-    return (fours | fours // _u64(65_536)) & _u64(0xFFFFFFFF)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from math import isfinite
@@ -69,22 +70,32 @@ def read_parquet(file: LandingFile, feed: str, settings: FeedSettings) -> FileRo
         except _DAMAGE as error:
             raise unreadable_file(file, str(error).splitlines()[0]) from None
 
-    def find_contents(wanted: Sequence[int]) -> Mapping[int, str]:
-        chosen = numbered.filter(pl.col("row").is_in(pl.Series(wanted, dtype=pl.Int64).implode())).collect(
-            engine="streaming"
-        )
-        records = chosen.select(schema.names()).iter_rows(named=True)
-        return dict(zip(chosen["row"], (json.dumps(_plain(record), ensure_ascii=False) for record in records), strict=True))
-
-    return FileRows(
+    whole = FileRows(
         file=file,
         raw=raw_rows(numbered, values, file, feed, settings),
         unreadable=content_frame(file, ()),
         rows=rows,
-        find_contents=find_contents,
-        is_columnar=True,
+        find_contents=lambda wanted: only(wanted).find_contents(wanted),
         require_sound=require_sound,
     )
+
+    def only(wanted: Sequence[int]) -> FileRows:
+        held = _among(numbered, wanted).collect(engine="streaming")
+
+        def find_contents(of: Sequence[int]) -> Mapping[int, str]:
+            chosen = _among(held.lazy(), of).collect()
+            records = chosen.select(schema.names()).iter_rows(named=True)
+            texts = (json.dumps(_plain(record), ensure_ascii=False) for record in records)
+            return dict(zip(chosen["row"], texts, strict=True))
+
+        raw = raw_rows(held.lazy(), values, file, feed, settings)
+        return replace(whole, raw=raw, rows=held.height, find_contents=find_contents)
+
+    return replace(whole, only=only)
+
+
+def _among(rows: pl.LazyFrame, wanted: Sequence[int]) -> pl.LazyFrame:
+    return rows.filter(pl.col("row").is_in(pl.Series(wanted, dtype=pl.Int64).implode()))
 
 
 def _check_magic(file: LandingFile) -> None:

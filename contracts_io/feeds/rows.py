@@ -23,8 +23,9 @@ class FileRows:
     ``raw``, lazy, in file order: ``file`` String, ``row`` Int64 (as in spec 3.3), and each canonical column as String, as
     it stood (null: absent, empty, or a word for null). Where a Parquet file has them so, instants are ``INSTANT``, amounts
     decimals or integers, marks booleans, and ids 16 bytes. ``unreadable``: file, row, content of the rows that cannot be
-    parsed. ``rows`` counts both. ``is_columnar``: a column is read without the others, so that to read twice costs little.
-    ``require_sound`` raises FeedError where the file turns out to be damaged; it is for a reader of ``raw`` that failed.
+    parsed. ``rows`` counts both. ``only``, there where a column is read without the others, so that to read twice
+    costs little: the same with the given rows of ``raw`` alone, held in memory. ``require_sound`` raises FeedError where the
+    file turns out to be damaged; it is for a reader of ``raw`` that failed.
     """
 
     file: LandingFile
@@ -32,7 +33,7 @@ class FileRows:
     unreadable: pl.DataFrame
     rows: int
     find_contents: Callable[[Sequence[int]], Mapping[int, str]]
-    is_columnar: bool = False
+    only: Callable[[Sequence[int]], FileRows] | None = None
     require_sound: Callable[[], None] = lambda: None
 
     def contents(self, rows: Sequence[int]) -> pl.DataFrame:

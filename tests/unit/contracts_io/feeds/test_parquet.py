@@ -239,7 +239,12 @@ def test_a_page_that_cannot_be_read_is_found_by_who_reads_it_and_named_when_aske
         found.require_sound()
 
 
-def test_a_sound_file_is_sound_and_its_columns_can_be_read_one_by_one(tmp_path: Path) -> None:
-    found = read(tmp_path, pl.DataFrame({"impression_id": ["a"], "cost": [1]}))
+def test_of_a_sound_file_some_rows_can_be_held_and_need_it_no_more(tmp_path: Path) -> None:
+    found = read(tmp_path, pl.DataFrame({"impression_id": ["a", "b", "c"], "cost": [1, 2, 3]}))
     found.require_sound()
-    assert found.is_columnar
+    assert found.only is not None
+    some = found.only([3, 1])
+    found.file.path.unlink()
+    assert some.rows == 2
+    assert some.raw.select("row", "impression_id", "cost").collect().rows() == [(1, "a", 1), (3, "c", 3)]
+    assert [json.loads(content) for content in some.contents([3])["content"]] == [{"impression_id": "c", "cost": 3}]
