@@ -92,7 +92,9 @@ class Warehouse:
         folder = self.root / table / partition
         with self._temporary() as path:
             present = frame.lazy().collect_schema()
-            self._sink(packed(frame.lazy(), [name for name in TABLES[table].packed if name in present]), path)
+            ids = TABLES[table].packed
+            # Rows with ids lie in order of arrival and are looked for by them, of which the least and the greatest tell nothing.
+            self._sink(packed(frame.lazy(), [name for name in ids if name in present]), path, with_bounds=not ids)
             written = pl.scan_parquet(path)
             rows = int(written.select(pl.len()).collect().item())
             TABLES[table].check(written, has_rows=rows > 0)
@@ -220,13 +222,14 @@ class Warehouse:
                 path.unlink(missing_ok=True)
 
     @staticmethod
-    def _sink(frame: pl.LazyFrame | pl.DataFrame, path: Path) -> None:
+    def _sink(frame: pl.LazyFrame | pl.DataFrame, path: Path, *, with_bounds: bool) -> None:
         with _disk_errors(path):
             frame.lazy().sink_parquet(
                 path,
                 compression="zstd",
                 compression_level=1,
                 row_group_size=ROW_GROUP_ROWS,
+                statistics={"min": with_bounds, "max": with_bounds, "null_count": True},
                 sync_on_close="all",
             )
 

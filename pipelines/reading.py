@@ -6,6 +6,7 @@ Each function gives null for a text that is not acceptable; a null stays null.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from string import ascii_uppercase
 
 import polars as pl
 
@@ -16,6 +17,7 @@ from contracts_io.money import NANO, NANOS_TYPE, from_nanos, parse_scaled
 HIGHEST_AMOUNT = 10**9
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+_TWO_LETTERS = pl.Series([first + second for first in ascii_uppercase for second in ascii_uppercase]).implode()
 _TRUE = ("true", "t", "yes", "1")
 _FALSE = ("false", "f", "no", "0")
 _ISO = (
@@ -41,7 +43,7 @@ def typed(raw: pl.Expr, kind: Kind, reading: Reading) -> pl.Expr:
         case Kind.BOOLEAN:
             return boolean(raw)
         case Kind.COUNTRY:
-            return pl.when(raw.str.contains("^[A-Z]{2}$")).then(raw)
+            return pl.when(raw.is_in(_TWO_LETTERS)).then(raw)
         case Kind.CURRENCY:
             return pl.when(raw.str.contains("^[A-Z]{3}$")).then(raw)
         case Kind.ACTION:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from io import BytesIO
 from math import isfinite
 from typing import Any
 
@@ -80,7 +81,7 @@ def read_parquet(file: LandingFile, feed: str, settings: FeedSettings) -> FileRo
     )
 
     def only(wanted: Sequence[int]) -> FileRows:
-        held = _among(numbered, wanted).collect(engine="streaming")
+        held = _apart(_among(numbered, wanted).collect(engine="streaming"))
 
         def find_contents(of: Sequence[int]) -> Mapping[int, str]:
             chosen = _among(held.lazy(), of).collect()
@@ -96,6 +97,14 @@ def read_parquet(file: LandingFile, feed: str, settings: FeedSettings) -> FileRo
 
 def _among(rows: pl.LazyFrame, wanted: Sequence[int]) -> pl.LazyFrame:
     return rows.filter(pl.col("row").is_in(pl.Series(wanted, dtype=pl.Int64).implode()))
+
+
+def _apart(rows: pl.DataFrame) -> pl.DataFrame:
+    """The same in memory of its own: rows that were picked hold on to every text of the file that they were picked from."""
+    copy = BytesIO()
+    rows.write_ipc(copy)
+    copy.seek(0)
+    return pl.read_ipc(copy)
 
 
 def _check_magic(file: LandingFile) -> None:
