@@ -39,6 +39,7 @@ def count_delivery(context: dg.AssetExecutionContext, home: HomeResource) -> Res
             deps=["conversions", "conversion_states", "household_conversions", "touches", "contracts", "fx_rates"],
             group="attribution",
         ),
+        spec("attribution_candidates", deps=["conversions", "touches", "contracts"], group="attribution"),
         spec("attribution_credits", deps=["conversions", "touches", "contracts"], group="attribution"),
     ],
     partitions_def=daily,
@@ -55,7 +56,10 @@ def attribute(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
 
 @dg.multi_asset(
     name="judge_impressions",
-    specs=[spec("judged_impressions", deps=["delivery_counts", "contracts"], group="rating")],
+    specs=[
+        spec("judged_impressions", deps=["delivery_counts", "contracts"], group="rating"),
+        spec("impression_claims", deps=["contracts"], group="rating"),
+    ],
     partitions_def=daily,
     backfill_policy=a_month_a_run,
     check_specs=[checks.BOTH_SIDES_TIE.spec],

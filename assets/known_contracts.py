@@ -7,15 +7,39 @@ then, so that a run of tonight can be made again a year later. What does not bel
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
+from typing import NamedTuple
 
+import polars as pl
+
+from contracts_io.calendar import ONE_DAY
 from contracts_io.contract import InForce, content_hash
 from contracts_io.lifecycle import ApprovedVersion, stretches_of
-from contracts_io.terms import AttributionTerms, TermFrames, terms_in_force
+from contracts_io.terms import OPEN_END, AttributionTerms, TermFrames, terms_in_force
+from contracts_io.warehouse import fingerprint
+from pipelines.claims import claims_between, impression_claims
 
 NOTHING_KNOWN = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Claims(NamedTuple):
+    """Table ``impression_claims`` of some local days, and its fingerprint."""
+
+    rows: pl.DataFrame
+    fingerprint: str
+
+
+_LATEST: list[KnownContracts] = []
+
+
+def known_contracts(approved: Mapping[str, Sequence[ApprovedVersion]]) -> KnownContracts:
+    """What is known where these versions are approved: while they stay the same, the same, with all that was made of them."""
+    if not _LATEST or _LATEST[0].approved != approved:
+        _LATEST[:] = [KnownContracts(approved)]
+    return _LATEST[0]
 
 
 class KnownContracts:
@@ -23,6 +47,7 @@ class KnownContracts:
 
     def __init__(self, approved: Mapping[str, Sequence[ApprovedVersion]]) -> None:
         self.approved = approved
+        self._claims: dict[tuple[int, int], Claims] = {}
 
     @cached_property
     def known_at(self) -> datetime:
@@ -68,6 +93,25 @@ class KnownContracts:
             for s, digest in zip(self._stretches, self._content_hashes, strict=True)
             if s.first <= last and (s.last is None or s.last >= first)
         ]
+
+    def claims(self, first: date, last: date) -> Claims:
+        """What terms claim of impressions from one local day to another."""
+        turns = self._turns
+        between = bisect_right(turns, first), bisect_right(turns, last)  # the same turns between: the same rows
+        if between not in self._claims:
+            rows = claims_between(self._all_claims, first, last)
+            self._claims[between] = Claims(rows, fingerprint(*rows.iter_rows()))
+        return self._claims[between]
+
+    @cached_property
+    def _all_claims(self) -> pl.DataFrame:
+        return impression_claims(self.terms)
+
+    @cached_property
+    def _turns(self) -> list[date]:
+        """The days on which terms begin to claim, or claim no more, ascending."""
+        ends = self._all_claims["last_on"].unique()
+        return sorted({*self._all_claims["first_on"].unique(), *(on + ONE_DAY for on in ends if on != OPEN_END)})
 
     @cached_property
     def _stretches(self) -> list[InForce]:

@@ -10,27 +10,25 @@ What does not belong here: a rule about money (``pipelines``), and what a table 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
 import polars as pl
 
 from assets import checks
-from assets.known_contracts import KnownContracts
-from assets.touched import Touched, by_outcome, by_status, rows_of
+from assets.attributing import ATTRIBUTED, CANDIDATES, AttributedFrom, as_attributed, attribute_day
+from assets.judging import CLAIMS, JUDGED, JudgedFrom, as_judged, counted_and_judged, judge
+from assets.known_contracts import KnownContracts, known_contracts
+from assets.touched import Touched, rows_of
 from contracts_io.calendar import ONE_DAY, Month, days_between, months_between
-from contracts_io.frames import TABLES
 from contracts_io.home import Home
 from contracts_io.terms import TermFrames
 from contracts_io.warehouse import PartitionFile, Warehouse, fingerprint
 from pipelines.actions import rate_actions
-from pipelines.attribution import attribute, has_candidates
 from pipelines.delivery import delivery_counts
 from pipelines.documents import draft
-from pipelines.media import judge_delivery
-from pipelines.rating import rate_media
+from pipelines.rating import accruals_in_order, rate_media
 from pipelines.touches import touches
 
 RULES = 2
@@ -42,9 +40,6 @@ DRAFTS = ("draft_invoices", "draft_invoice_lines", "draft_payouts", "draft_payou
 """What a close issues."""
 MONTH_TABLES = ("impression_outcomes", "accruals", "action_units", "flights", "missing_rates", *DRAFTS)
 """What rating a month writes, together."""
-
-_ATTRIBUTED = ("attributions", "attribution_credits")
-_LookingBack = tuple[pl.LazyFrame, pl.LazyFrame, pl.LazyFrame, pl.LazyFrame, TermFrames, pl.DataFrame]
 
 
 class Upkeep:
@@ -69,7 +64,7 @@ class Upkeep:
     @cached_property
     def known(self) -> KnownContracts:
         """The contracts that this look goes by."""
-        return self._contracts or KnownContracts(self._home.contracts.approved(self._known_at))
+        return self._contracts or known_contracts(self._home.contracts.approved(self._known_at))
 
     @property
     def terms(self) -> TermFrames:
@@ -143,83 +138,43 @@ class Upkeep:
 
     def stale_attributions(self) -> list[str]:
         """The delivery days whose attribution is missing or was made from something else than what is there now."""
-        return list(self._stale(self._attribution_inputs(), *_ATTRIBUTED))
+        return list(self._stale_attributions())
 
     def attributions(self, through: str | None = None) -> Iterator[Touched]:
         """Attribute every day that ``stale_attributions`` names, up to day ``through`` where it is given."""
-        warehouse = self.warehouse
-        for text, inputs in self._stale(self._attribution_inputs(), *_ATTRIBUTED).items():
-            if through is not None and text > through:
-                continue
-            if self._only_grace_came(text) and not has_candidates(*self._looking_back(text, self._grace_days(text))):
-                warehouse.publish([replace(self._live(table)[text], inputs=inputs) for table in _ATTRIBUTED])
-                yield self.attributions_of(text)
-                continue
-            attributed = attribute(*self._looking_back(text), date.fromisoformat(text))
-            findings = self._attributed(text, attributed.attributions, attributed.credits)
-            checks.require(findings, where=f"delivery day {text}")
-            files = [
-                warehouse.write("attributions", text, attributed.attributions, inputs),
-                warehouse.write("attribution_credits", text, attributed.credits, inputs),
-            ]
-            warehouse.publish(files)
-            yield Touched(text, rows_of(files), findings, {"attributions": by_status(attributed.attributions)})
-
-    def _looking_back(self, day: str, touch_days: Sequence[str] | None = None) -> _LookingBack:
-        """A day's conversions, what is known of them, and the touches of ``touch_days``, by default all that it looks at."""
-        warehouse = self.warehouse
-        return (
-            warehouse.read("conversions", [day]),
-            warehouse.read("conversion_states", [day]),
-            warehouse.read("household_conversions", [day]),
-            warehouse.read_packed(
-                "touches", self._touch_days(date.fromisoformat(day)) if touch_days is None else touch_days
-            ),
-            self.terms,
-            self._rates,
-        )
-
-    def _only_grace_came(self, day: str) -> bool:
-        """Whether a day was attributed from all that is there now but the touches that its days of grace brought since."""
-        without = {day: self._attribution_inputs([day], without=self._grace_days(day))[day]}
-        return not self._stale(without, *_ATTRIBUTED)
-
-    def _grace_days(self, day: str) -> list[str]:
-        return [later for later in self._touch_days(date.fromisoformat(day)) if later > day]
+        for day, made_from in self._stale_attributions().items():
+            if through is None or day <= through:
+                yield attribute_day(self.warehouse, day, made_from, self.terms, self._rates)
 
     def attributions_of(self, day: str) -> Touched:
         """The statuses and credits of a day as they are."""
-        judged, credits = (self.warehouse.read(table, [day]).collect() for table in ("attributions", "attribution_credits"))
-        rows = {"attributions": judged.height, "attribution_credits": credits.height}
-        return Touched(day, rows, self._attributed(day, judged, credits), {"attributions": by_status(judged)})
+        return as_attributed(self.warehouse, day)
 
-    def _attributed(self, day: str, attributions: pl.DataFrame, credits: pl.DataFrame) -> list[checks.Finding]:
-        return [
-            checks.one_status_each(attributions.height, self.warehouse.rows("conversions", day)),
-            checks.exchange_rates_there(attributions),
-            checks.credits_add_up(attributions, credits),
-        ]
-
-    def _attribution_inputs(self, days: Collection[str] | None = None, without: Collection[str] = ()) -> dict[str, str]:
-        """By day, of ``days`` or all: what its attribution is made from, touches of the days ``without`` left out."""
+    def _stale_attributions(self) -> dict[str, AttributedFrom]:
         conversions, states, laid_out = self._live("conversions"), self._live("conversion_states"), self._live("touches")
         households = self._live("household_conversions")
-        inputs = {}
-        for text in conversions if days is None else days:
+        made_from = {}
+        for text in conversions:
             day = date.fromisoformat(text)
             first, last = self._event_days(day)
             repeats = self.known.attribution.longest_repeat(first, last) is not None
-            looked_at = [laid_out[d].sha256 for d in self._touch_days(day) if d in laid_out and d not in without]
-            inputs[text] = fingerprint(
-                RULES,
+            looked_at = {d: laid_out[d].sha256 for d in self._touch_days(day) if d in laid_out and laid_out[d].rows}
+            agreed = fingerprint(
                 conversions[text].sha256,
                 states[text].sha256,
                 households[text].sha256 if repeats else "",
                 self.known.attribution.fingerprint(first, last),
                 self._rates_fingerprint(first, last),
-                *looked_at,
             )
-        return inputs
+            touch_days = {late: [d for d in looked_at if (d > text) == late] for late in (False, True)}
+            made_from[text] = AttributedFrom(
+                fingerprint(RULES, agreed, *looked_at.values()),
+                {late: fingerprint(RULES, *(looked_at[d] for d in of)) for late, of in touch_days.items()},
+                touch_days,
+            )
+        stale = self._stale({day: of.inputs for day, of in made_from.items()}, *ATTRIBUTED)
+        kept = {day for day, file in self._live(CANDIDATES).items() if self.warehouse.has(file)}
+        return {day: of for day, of in made_from.items() if day in stale or day not in kept}
 
     def _event_days(self, day: date) -> tuple[date, date]:
         """The first and the last local date, in any zone, of what was delivered on ``day``."""
@@ -258,39 +213,28 @@ class Upkeep:
 
     def stale_judgements(self) -> list[str]:
         """The delivery days whose impressions were judged by other counts or contracts than are there now."""
-        return list(self._stale(self._judgement_inputs(), "judged_impressions"))
+        return list(self._stale_judgements())
 
     def judgements(self) -> Iterator[Touched]:
         """Judge the impressions of every day that ``stale_judgements`` names."""
-        warehouse = self.warehouse
-        for day, inputs in self._stale(self._judgement_inputs(), "judged_impressions").items():
-            judged = judge_delivery(warehouse.read("delivery_counts", [day]), self.terms)
-            placed = {side: int(judged.filter(side=side)["impressions"].sum()) for side in ("advertiser", "partner")}
-            tied = checks.both_sides_tie(judged)
-            complete = checks.outcomes_add_up(warehouse.rows("impressions", day), placed)
-            checks.require([complete, tied], where=f"delivery day {day}")
-            file = warehouse.write("judged_impressions", day, judged, inputs)
-            warehouse.publish([file])
-            yield Touched(day, rows_of([file]), [tied], {file.table: by_outcome(judged)})
+        for day, made_from in self._stale_judgements().items():
+            yield judge(self.warehouse, day, made_from, self.terms)
 
     def judgements_of(self, day: str) -> Touched:
         """The judged impressions of a day as they are."""
-        judged = self.warehouse.read("judged_impressions", [day]).collect()
-        figures = {"judged_impressions": by_outcome(judged)}
-        return Touched(day, {"judged_impressions": judged.height}, [checks.both_sides_tie(judged)], figures)
+        return as_judged(self.warehouse, day)
 
-    def _judgement_inputs(self) -> dict[str, str]:
-        return {
-            text: fingerprint(RULES, counts.sha256, *self.known.in_force(*self._event_days(date.fromisoformat(text))))
-            for text, counts in self._live("delivery_counts").items()
+    def _stale_judgements(self) -> dict[str, JudgedFrom]:
+        made_from = {}
+        for day, counts in self._live("delivery_counts").items():
+            first, last = self._event_days(date.fromisoformat(day))
+            counted = fingerprint(RULES, counts.sha256, first, last)
+            made_from[day] = JudgedFrom(counted, self.known.claims(first, last), first, last)
+        stale = {
+            *self._stale({day: of.inputs for day, of in made_from.items()}, JUDGED),
+            *self._stale({day: of.counted for day, of in made_from.items()}, CLAIMS),
         }
-
-    def _counted_and_judged(self, days: Sequence[str]) -> tuple[int, dict[str, int]]:
-        """The impressions counted on ``days``, and per side those judged."""
-        total = pl.col("impressions").sum()
-        counted = self.warehouse.read("delivery_counts", days).select(total).collect().item()
-        judged = self.warehouse.read("judged_impressions", days).group_by("side").agg(total).collect()
-        return int(counted), {"advertiser": 0, "partner": 0, **dict(judged.iter_rows())}
+        return {day: of for day, of in made_from.items() if day in stale}
 
     def is_stale(self, month: Month) -> bool:
         """Whether the drafts of ``month``, or anything that they are made from, are out of date."""
@@ -324,8 +268,7 @@ class Upkeep:
             self._rates,
             month,
         )
-        keys = [name for name in TABLES["accruals"].columns if name not in ("units", "uncapped", "amount")]
-        accruals = pl.concat([media.accruals, actions.accruals]).sort(keys)
+        accruals = accruals_in_order([media.accruals, actions.accruals])
         drafts = draft(
             accruals,
             known.terms,
@@ -336,7 +279,7 @@ class Upkeep:
             known_at=known.known_for(month.last + ONE_DAY),
         )
         found = [
-            checks.outcomes_add_up(*self._counted_and_judged(self._count_days(month))),
+            checks.outcomes_add_up(*counted_and_judged(warehouse, self._count_days(month))),
             checks.lines_tie_to_accruals(accruals, drafts),
             checks.paid_on_charged_credit(actions.units, actions.charged),
         ]
@@ -372,8 +315,9 @@ class Upkeep:
             self._is_served(month),
             self.known.known_for(month.last + ONE_DAY),
             *self.known.in_force(first, last),
-            *(counts[day].sha256 for day in self._count_days(month) if day in counts),
-            *(judged[day].sha256 + credits[day].sha256 for day in days if day in credits),
+            # A day without a row changes no month.
+            *(counts[day].sha256 for day in self._count_days(month) if day in counts and counts[day].rows),
+            *(judged[day].sha256 + credits[day].sha256 for day in days if day in credits and judged[day].rows),
             flights and flights.sha256,
             self._rates_fingerprint(first, last),
         )

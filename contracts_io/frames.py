@@ -393,6 +393,29 @@ _TABLES = (
         },
     ),
     _table(
+        "impression_claims",
+        "day",
+        "What terms claimed of a delivery day's impressions when it was judged, of a contract in the order they are asked.",
+        {
+            "contract_id": _text("contract in force"),
+            "version": _column(pl.Int32, "its version"),
+            "term_id": _text("its term"),
+            "line_item_id": _text("line item that it claims; null: of a partner", nullable=True),
+            "partner_id": _text("partner whose impressions it claims; null: of an advertiser", nullable=True),
+            "first_on": _column(
+                pl.Date, "first local date, contract's zone; null: since before any date of the day's events", nullable=True
+            ),
+            "last_on": _column(
+                pl.Date, "last local date, contract's zone; null: until after any date of the day's events", nullable=True
+            ),
+            "agreed": _column(
+                pl.String,
+                "hash of what else can matter: party, zone, filters, pricing model, what is billable, multipliers",
+                pa.Check.str_length(64, 64),
+            ),
+        },
+    ),
+    _table(
         "touches",
         "day",
         "Valid views and clicks of known households, narrow: what attribution looks back at.",
@@ -428,6 +451,23 @@ _TABLES = (
             "value": _unsigned_amount("value as reported or restated, in `currency`"),
             "contract_value": _unsigned_amount("the value in the contract's currency"),
         },
+    ),
+    _table(
+        "attribution_candidates",
+        "day",
+        "Touches that could have earned a conversion; views also beside a click that goes before them.",
+        {
+            "conversion_id": _text("id of the conversion"),
+            "delivery_day": _column(pl.Date, "delivery day of the conversion"),
+            "in_grace": _column(pl.Boolean, "the touch was delivered later, within the days of grace"),
+            "touch_id": _text("impression or click id"),
+            "touch_kind": _text("view or click", isin=("view", "click")),
+            "partner_id": _text("publisher or affiliate of the touch"),
+            "line_item_id": _text("campaign line of the touch"),
+            "term_id": _text("cpa term that claims the line item"),
+            "touch_time": _column(INSTANT, "when the touch happened"),
+        },
+        packed=("touch_id",),
     ),
     _table(
         "attribution_credits",

@@ -171,6 +171,7 @@ class AttributionTerms:
             (part for stretch in stretches if (part := _attributed(stretch)) is not None),
             key=lambda part: (part.key, part.first),
         )
+        self._fingerprints: dict[tuple[date, date], str] = {}
 
     def fingerprint(self, first: date, last: date) -> str:
         """SHA-256, as hex, of all that a conversion with a local date in the window can be attributed by.
@@ -180,6 +181,11 @@ class AttributionTerms:
         the party's earlier conversions duplicate orders: zone, ``order_dedup_days`` and the events and days of cpa terms, as
         far back as a repeat reaches. CPM terms, fees and names leave it as it is.
         """
+        if (first, last) not in self._fingerprints:
+            self._fingerprints[first, last] = self._fingerprint(first, last)
+        return self._fingerprints[first, last]
+
+    def _fingerprint(self, first: date, last: date) -> str:
         digest = hashlib.sha256(f"{first}/{last}".encode())
         repeats: dict[str, timedelta] = {}
         for part in self._agreed:

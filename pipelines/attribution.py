@@ -1,7 +1,8 @@
 """Statuses and credit: which touch earned a conversion, and why a conversion earned nothing (spec 6.1 to 6.3).
 
-Every accepted conversion gets exactly one status, the first that applies. Touches are looked up only for those that nothing
-else has settled; ``looked_at`` looks for one conversion, whatever its status, and says of every touch why it counts or not.
+Every accepted conversion gets exactly one status, the first that applies (``judge``). Touches are looked up only for those
+that nothing else has settled (``candidate_touches``), in as many parts as they come in, and share the credit (``attribute``);
+``looked_at`` looks for one conversion, whatever its status, and says of every touch why it counts or not.
 
     a view at 09:00 and a click at 10:00 of the same household, a purchase at 11:00, last touch, click over view: the click has
     all 1,000,000 millionths; without the click, the view has them
@@ -18,11 +19,36 @@ import polars as pl
 
 from contracts_io.frames import TABLES
 from contracts_io.terms import TermFrames
-from pipelines.candidates import TOUCH_ORDER, all_touches, candidates
+from pipelines.candidates import TOUCH_ORDER, all_touches, asked, candidates, goes_after_clicks
 from pipelines.credit import WHOLE_CREDIT, credited
 from pipelines.statuses import judged
 
-__all__ = ["WHOLE_CREDIT", "Attributed", "attribute", "has_candidates", "looked_at"]
+__all__ = [
+    "WHOLE_CREDIT",
+    "Attributed",
+    "ConversionDay",
+    "attribute",
+    "candidate_touches",
+    "judge",
+    "looked_at",
+    "looked_for",
+]
+
+_OPEN = pl.col("status").is_null()
+
+
+class ConversionDay(NamedTuple):
+    """What the conversions of a delivery day are judged by.
+
+    ``conversions``, ``states`` and ``household_conversions`` are that day's tables, the first two row by row the same;
+    ``rates`` is table ``fx_rates``.
+    """
+
+    conversions: pl.LazyFrame
+    states: pl.LazyFrame
+    household_conversions: pl.LazyFrame
+    terms: TermFrames
+    rates: pl.DataFrame
 
 
 class Attributed(NamedTuple):
@@ -32,63 +58,60 @@ class Attributed(NamedTuple):
     credits: pl.DataFrame
 
 
-def attribute(
-    conversions: pl.LazyFrame,
-    states: pl.LazyFrame,
-    household_conversions: pl.LazyFrame,
-    touches: pl.LazyFrame,
-    terms: TermFrames,
-    rates: pl.DataFrame,
-    day: date,
-) -> Attributed:
-    """Judge and credit the accepted conversions of delivery ``day``.
-
-    ``conversions``, ``states`` and ``household_conversions`` are that day's tables, the first two row by row the same;
-    ``touches`` holds those delivered no later than ``grace_days`` after it that a lookback can reach; ``rates`` is table
-    ``fx_rates``. A touch that counts and gets nothing has no row among the credits.
-    """
-    rows = judged(_numbered(conversions, states), household_conversions, terms, rates)
-    unsettled = rows.filter(pl.col("status").is_null())
-    credits = credited(candidates(unsettled, touches, terms), unsettled)
-    return Attributed(_attributions(rows, credits, day), _credits(rows, credits, day))
+def judge(given: ConversionDay) -> pl.DataFrame:
+    """The day's conversions, numbered by ``conversion``, as ``statuses.judged`` leaves them."""
+    return judged(_numbered(given), given.household_conversions, given.terms, given.rates)
 
 
-def has_candidates(
-    conversions: pl.LazyFrame,
-    states: pl.LazyFrame,
-    household_conversions: pl.LazyFrame,
-    touches: pl.LazyFrame,
-    terms: TermFrames,
-    rates: pl.DataFrame,
-) -> bool:
-    """Whether any of ``touches`` could have earned a conversion; the arguments are those of ``attribute``.
-
-    Where none could, touches that come to those of an earlier ``attribute`` change nothing of what it gave.
-    """
-    rows = judged(_numbered(conversions, states), household_conversions, terms, rates)
-    return not candidates(rows.filter(pl.col("status").is_null()), touches, terms).is_empty()
-
-
-def looked_at(
-    conversion_id: str,
-    conversions: pl.LazyFrame,
-    states: pl.LazyFrame,
-    household_conversions: pl.LazyFrame,
-    touches: pl.LazyFrame,
-    terms: TermFrames,
-    rates: pl.DataFrame,
+def candidate_touches(
+    conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFrames, day: date, *, in_grace: bool
 ) -> pl.DataFrame:
-    """Every touch that ``attribute`` finds for one conversion within the contract's longest lookback, in time, and its part.
+    """Table ``attribution_candidates`` of delivery ``day``, as far as ``touches`` hold any.
 
-    The other arguments are those of ``attribute``. Columns: touch_id, touch_kind, touch_time, partner_id, line_item_id,
-    term_id (null: no cpa term for the event claims the line item), counts, why (the first reason why it does not count),
-    credit (0 where it has none; all 0 where the conversion is not ``attributed``). No rows without contract or household.
+    ``conversions`` are those of ``judge``, by the same ``terms``; ``touches`` is the table as it is kept, ids packed, and
+    ``in_grace`` what is to be told of them. The candidates among two tables of touches are those among the one and those
+    among the other.
     """
-    rows = judged(
-        _numbered(conversions, states).filter(pl.col("conversion_id") == conversion_id), household_conversions, terms, rates
-    )
-    found = all_touches(rows.filter(pl.col("contract_id").is_not_null()), touches, terms)
-    unsettled = rows.filter(pl.col("status").is_null())
+    found = candidates(conversions.filter(_OPEN), touches, terms).sort(TOUCH_ORDER)
+    named = found.join(conversions.select("conversion", "conversion_id"), on="conversion", maintain_order="left")
+    told = named.with_columns(pl.lit(day).alias("delivery_day"), pl.lit(in_grace).alias("in_grace"))
+    return told.select(TABLES["attribution_candidates"].columns)
+
+
+def looked_for(conversions: pl.DataFrame, terms: TermFrames) -> list[pl.DataFrame]:
+    """Frames that are the same where ``candidate_touches`` finds the same among the same touches; the arguments are its.
+
+    So what it found stays true under a contract whose price alone is another one.
+    """
+    return asked(conversions.filter(_OPEN), terms)
+
+
+def attribute(conversions: pl.DataFrame, found: pl.DataFrame, day: date) -> Attributed:
+    """Credit the accepted conversions of delivery ``day``.
+
+    ``conversions`` are those of ``judge``; ``found`` is all that ``candidate_touches`` finds, in any order, among the
+    touches delivered no later than ``grace_days`` after the day. A touch that counts and gets nothing has no row among the
+    credits.
+    """
+    unsettled = conversions.filter(_OPEN)
+    counting = found.join(unsettled.select("conversion", "conversion_id", "click_over_view"), on="conversion_id")
+    credits = credited(counting.filter(~goes_after_clicks(pl.lit(value=True))), unsettled)
+    in_order = credits.sort(TOUCH_ORDER).select(TABLES["attribution_credits"].columns)
+    return Attributed(_attributions(conversions, credits, day), in_order)
+
+
+def looked_at(conversion_id: str, given: ConversionDay, touches: pl.LazyFrame) -> pl.DataFrame:
+    """Every touch that attribution finds for one conversion within the contract's longest lookback, in time, and its part.
+
+    ``touches``: as of ``candidate_touches``, up to the end of the days of grace. Columns: touch_id, touch_kind, touch_time,
+    partner_id, line_item_id, term_id (null: no cpa term for the event claims the line item), counts, why (the first reason
+    why it does not count), credit (0 where it has none; all 0 where the conversion is not ``attributed``). No rows without
+    contract or household.
+    """
+    one = _numbered(given).filter(pl.col("conversion_id") == conversion_id)
+    rows = judged(one, given.household_conversions, given.terms, given.rates)
+    found = all_touches(rows.filter(pl.col("contract_id").is_not_null()), touches, given.terms)
+    unsettled = rows.filter(_OPEN)
     counting = found.filter(pl.col("why").is_null()).join(unsettled, on="conversion", how="semi")
     shares = credited(counting, unsettled).select("conversion", "touch_kind", "touch_id", "credit")
     return (
@@ -108,8 +131,9 @@ def looked_at(
     )
 
 
-def _numbered(conversions: pl.LazyFrame, states: pl.LazyFrame) -> pl.DataFrame:
-    return pl.concat([conversions, states.drop("conversion_id")], how="horizontal").collect().with_row_index("conversion")
+def _numbered(given: ConversionDay) -> pl.DataFrame:
+    rows = pl.concat([given.conversions, given.states.drop("conversion_id")], how="horizontal")
+    return rows.collect().with_row_index("conversion")
 
 
 def _attributions(rows: pl.DataFrame, credits: pl.DataFrame, day: date) -> pl.DataFrame:
@@ -131,12 +155,3 @@ def _attributions(rows: pl.DataFrame, credits: pl.DataFrame, day: date) -> pl.Da
         "value",
         "contract_value",
     ).select(TABLES["attributions"].columns)
-
-
-def _credits(rows: pl.DataFrame, credits: pl.DataFrame, day: date) -> pl.DataFrame:
-    return (
-        credits.join(rows.select("conversion", "conversion_id"), on="conversion")
-        .sort(TOUCH_ORDER)
-        .with_columns(pl.lit(day).alias("delivery_day"))
-        .select(TABLES["attribution_credits"].columns)
-    )

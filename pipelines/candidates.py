@@ -19,9 +19,9 @@ OFF = timedelta(0)
 IS_CLICK = pl.col("touch_kind") == "click"
 TOUCH_ORDER = ["conversion", pl.col("touch_time"), IS_CLICK, pl.col("touch_id")]
 """The order of a conversion's candidates (spec 6.3)."""
-TOUCH = ["touch_kind", "touch_id", "touch_time", "partner_id", "line_item_id"]
 AFTER_CLICKS = "a click goes before views"
 
+_TOUCH = ["touch_kind", *parts("touch_id"), "touch_time", "partner_id", "line_item_id"]
 _AGE = pl.col("event_time") - pl.col("touch_time")
 _LOOKBACK = (
     pl.when(IS_CLICK)
@@ -41,22 +41,27 @@ _AGAINST = {
 
 
 def candidates(conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFrames) -> pl.DataFrame:
-    """Conversion x touch that could have earned it: ``conversion``, TOUCH, ``term_id``, ``click_over_view``; no order.
+    """Conversion x touch against which nothing stands, a click that goes before it aside; no order.
 
     ``conversions``: rows of ``statuses.judged`` under a contract, with their number ``conversion``. ``touches``: the table as
-    it is kept, ids packed.
+    it is kept, ids packed. Columns: conversion, touch_kind, touch_id, touch_time, partner_id, line_item_id, term_id.
     """
     looking, lines, overrides = _looking(conversions, terms)
-    found = (
+    return _in_words(
         _of_households(touches, looking)
         .filter(~_TOO_LATE)
         .join(lines.lazy(), on=["scope", "line_item_id"])
         .join(overrides.lazy(), on=["scope", "partner_id"], how="left")
         .filter(*(~against for against in _AGAINST.values()))
-        .select("conversion", *TOUCH, "term_id", "click_over_view")
-        .collect(engine="streaming")
+        .select("conversion", *_TOUCH, "term_id")
     )
-    return found.filter(~_goes_after_clicks(pl.lit(value=True)))
+
+
+def asked(conversions: pl.DataFrame, terms: TermFrames) -> list[pl.DataFrame]:
+    """Frames that are the same where ``candidates`` are, among the same touches: what else contracts say is not in them."""
+    looking, lines, overrides = _looking(conversions, terms)
+    named = looking.drop("click_over_view").join(conversions.select("conversion", "conversion_id"), on="conversion")
+    return [named.sort("conversion"), lines.sort(lines.columns), overrides.sort(overrides.columns)]
 
 
 def all_touches(conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFrames) -> pl.DataFrame:
@@ -71,34 +76,35 @@ def all_touches(conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFra
     )
     longest = pl.max_horizontal("view_lookback", "click_lookback", "longest")
     why = pl.coalesce(pl.when(against).then(pl.lit(reason)) for reason, against in _AGAINST.items())
-    return (
+    found = _in_words(
         _of_households(touches, looking)
         .join(widest.lazy(), on="scope", how="left")
         .filter(longest >= _AGE)
         .join(lines.lazy(), on=["scope", "line_item_id"], how="left")
         .join(overrides.lazy(), on=["scope", "partner_id"], how="left")
-        .select("conversion", *TOUCH, "term_id", "click_over_view", why=why)
-        .collect(engine="streaming")
-        .with_columns(
-            why=pl.when(pl.col("why").is_null() & _goes_after_clicks(pl.col("why").is_null()))
-            .then(pl.lit(AFTER_CLICKS))
-            .otherwise("why")
-        )
+        .select("conversion", *_TOUCH, "term_id", "click_over_view", why=why)
     )
+    counts = pl.col("why").is_null()
+    return found.with_columns(why=pl.when(counts & goes_after_clicks(counts)).then(pl.lit(AFTER_CLICKS)).otherwise("why"))
 
 
 def _of_households(touches: pl.LazyFrame, looking: pl.DataFrame) -> pl.LazyFrame:
-    """The touches of the households that look back, beside what each looks back for; the ids of touches as text.
+    """The touches of the households that look back, beside what each looks back for.
 
     One half of the id settles, as the rows are read, that almost none of them is held.
     """
     half = parts("household_id")[1]
     near = touches.filter(pl.col(half).is_in(looking[half].unique().implode()))
-    beside = near.join(looking.lazy(), on=parts("household_id"), nulls_equal=True)
-    return unpacked(beside, ["touch_id"])
+    return near.join(looking.lazy(), on=parts("household_id"), nulls_equal=True)
 
 
-def _goes_after_clicks(counts: pl.Expr) -> pl.Expr:
+def _in_words(found: pl.LazyFrame) -> pl.DataFrame:
+    """What was found, the ids of touches as text: of millions of touches that were looked at, few are found."""
+    return unpacked(found.collect(engine="streaming").lazy(), ["touch_id"]).collect()
+
+
+def goes_after_clicks(counts: pl.Expr) -> pl.Expr:
+    """Whether a touch is a view of a conversion that has a click among the touches that ``counts`` says count."""
     return ~IS_CLICK & pl.col("click_over_view") & (counts & IS_CLICK).any().over("conversion")
 
 
@@ -108,7 +114,7 @@ def _looking(conversions: pl.DataFrame, terms: TermFrames) -> tuple[pl.DataFrame
     A scope is a contract version, event and local date: what they share is listed once and not for each conversion.
     """
     scope = ["contract_id", "version", "event", "local_on"]
-    scopes = conversions.select(scope).unique().with_row_index("scope")
+    scopes = conversions.select(scope).unique().sort("contract_id", "event", "local_on").with_row_index("scope")
     looking = conversions.filter(pl.col("household_id").is_not_null()).join(scopes, on=scope)
     by_action = terms.terms.filter(pl.col("side") == "advertiser", pl.col("model") == "cpa").select(
         "contract_id", "version", "event", "term_id", "line_items", "first_on", "last_on"

@@ -83,15 +83,20 @@ def matches_filters() -> pl.Expr:
     return line_item & advertiser
 
 
+def claiming(terms: pl.DataFrame) -> pl.DataFrame:
+    """Those of ``terms`` (TERMS_SCHEMA) that claim impressions, in the order in which they are asked."""
+    priced = pl.any_horizontal((pl.col("side") == side) & pl.col("model").is_in(models) for side, models in _MODELS.items())
+    return terms.filter(priced).sort("contract_id", "position", "version")
+
+
 def _claims(terms: pl.DataFrame, quarters: pl.Series) -> pl.DataFrame:
     """The terms that can cover a count of these quarters, numbered by ``claim``: of two that cover one, the lower has it."""
     utc = quarters.dt.date()
     if utc.is_empty():
         return terms.clear().with_row_index("claim")
     first, last = _day(utc.min()) - _FURTHEST_ZONE, _day(utc.max()) + _FURTHEST_ZONE
-    priced = pl.any_horizontal((pl.col("side") == side) & pl.col("model").is_in(models) for side, models in _MODELS.items())
-    live = terms.filter(priced, pl.col("first_on") <= last, pl.col("last_on") >= first)
-    return live.sort("contract_id", "position", "version").with_row_index("claim")
+    live = terms.filter(pl.col("first_on") <= last, pl.col("last_on") >= first)
+    return claiming(live).with_row_index("claim")
 
 
 def _day(value: object) -> date:

@@ -14,7 +14,7 @@ from contracts_io.contract import InForce, parse_document
 from contracts_io.frames import TABLES
 from contracts_io.ids import packed
 from contracts_io.terms import TermFrames, terms_in_force
-from pipelines.attribution import Attributed, attribute
+from pipelines.attribution import Attributed, ConversionDay, attribute, candidate_touches, judge
 from pipelines.conversions import conversion_states, household_conversions
 
 DAY = date(2026, 10, 5)
@@ -81,6 +81,17 @@ _USUAL: dict[str, dict[str, Any]] = {
         "billing_date": DAY,
         "model": "last_touch",
         "currency": "USD",
+    },
+    "attribution_candidates": {
+        "conversion_id": "c1",
+        "delivery_day": DAY,
+        "in_grace": False,
+        "touch_id": "t1",
+        "touch_kind": "view",
+        "partner_id": "pub-1",
+        "line_item_id": "li-1",
+        "term_id": "sale",
+        "touch_time": NOON,
     },
     "attribution_credits": {
         "conversion_id": "c1",
@@ -210,13 +221,8 @@ def partner(*terms: dict[str, Any], contract_id: str = "pub-1-2026", party: str 
 class Given(NamedTuple):
     """What attribution of delivery day DAY is given."""
 
-    conversions: pl.LazyFrame
-    states: pl.LazyFrame
-    household_conversions: pl.LazyFrame
+    day: ConversionDay
     touches: pl.LazyFrame
-    terms: TermFrames
-    rates: pl.DataFrame
-    day: date = DAY
 
 
 def given_day(
@@ -233,19 +239,24 @@ def given_day(
     adjusted = rows_of("conversion_adjustments", adjustments).lazy()
     households = household_conversions(rows, peers, adjusted).collect()
     TABLES["household_conversions"].check(households.lazy(), has_rows=households.height > 0)
-    return Given(
-        rows,
-        conversion_states(rows, peers, adjusted),
-        households.lazy(),
-        as_kept("touches", rows_of("touches", touches)),
-        frames(*contracts),
-        fx_rates() if rates is None else rates,
-    )
+    states = conversion_states(rows, peers, adjusted)
+    known_rates = fx_rates() if rates is None else rates
+    day = ConversionDay(rows, states, households.lazy(), frames(*contracts), known_rates)
+    return Given(day, as_kept("touches", rows_of("touches", touches)))
+
+
+def attributed_in_parts(day: ConversionDay, *touches: pl.LazyFrame) -> Attributed:
+    """What attribution makes of DAY, its candidates looked up in one table of touches after the other."""
+    conversions = judge(day)
+    found = [candidate_touches(conversions, part, day.terms, DAY, in_grace=False) for part in touches]
+    for part in found:
+        TABLES["attribution_candidates"].check(packed(part.lazy(), ["touch_id"]), has_rows=part.height > 0)
+    return attribute(conversions, pl.concat(found), DAY)
 
 
 def judged(conversions: Iterable[dict[str, Any]], *contracts: InForce, **more: Any) -> Attributed:
     """What attribution makes of conversions that were delivered on DAY; ``more`` as of ``given_day``."""
-    return attribute(*given_day(conversions, *contracts, **more))
+    return attributed_in_parts(*given_day(conversions, *contracts, **more))
 
 
 def frames(*contracts: InForce) -> TermFrames:

@@ -12,7 +12,7 @@ import polars as pl
 
 from contracts_io.calendar import Month, days_between
 from contracts_io.home import Home
-from pipelines.attribution import looked_at
+from pipelines.attribution import ConversionDay, looked_at
 from services.explaining.explained import ConversionExplained, RowsExplained
 from services.explaining.fees import fees
 from services.explaining.rows import accepted, elsewhere, only
@@ -111,15 +111,17 @@ def _touches(home: Home, source: Source, row: dict[str, Any]) -> pl.DataFrame:
     # A touch may be delivered a day before the UTC date of its time, at the earliest.
     first: date = (row["event_time"] - longest - _TWO_DAYS).date()
     last = row["delivery_day"] + timedelta(days=home.settings.grace_days)
-    return looked_at(
-        row["conversion_id"],
+    given = ConversionDay(
         warehouse.read(_FEED, [day]),
         warehouse.read("conversion_states", [day]),
         warehouse.read("household_conversions", [day]),
-        warehouse.read_packed("touches", [str(d) for d in days_between(first, last)]),
         source.terms,
         source.rates,
-    ).with_columns(age=pl.col("touch_time").map_elements(lambda at: _age(row["event_time"] - at), pl.String))
+    )
+    touches = warehouse.read_packed("touches", [str(d) for d in days_between(first, last)])
+    return looked_at(row["conversion_id"], given, touches).with_columns(
+        age=pl.col("touch_time").map_elements(lambda at: _age(row["event_time"] - at), pl.String)
+    )
 
 
 def _age(before: timedelta) -> str:

@@ -35,8 +35,10 @@ ASSETS: dict[str, tuple[str, str, list[str]]] = {
         DAY,
         ["contracts", "conversion_states", "conversions", "fx_rates", "household_conversions", "touches"],
     ),
+    "attribution_candidates": ("attribution", DAY, ["contracts", "conversions", "touches"]),
     "attribution_credits": ("attribution", DAY, ["contracts", "conversions", "touches"]),
     "judged_impressions": ("rating", DAY, ["contracts", "delivery_counts"]),
+    "impression_claims": ("rating", DAY, ["contracts"]),
     "impression_outcomes": ("rating", MONTH, ["judged_impressions"]),
     "accruals": (
         "rating",
@@ -59,7 +61,7 @@ ASSETS: dict[str, tuple[str, str, list[str]]] = {
 }
 INTAKE = {name for name, (group, _, _) in ASSETS.items() if group == "intake"}
 DELIVERY = {"delivery_counts", "touches"}
-JUDGED = {"attributions", "attribution_credits", "judged_impressions"}
+JUDGED = {"attributions", "attribution_candidates", "attribution_credits", "judged_impressions", "impression_claims"}
 RATED = {name for name, (group, of, _) in ASSETS.items() if group in ("rating", "documents") and of == MONTH}
 ISSUED = {name for name, (group, _, _) in ASSETS.items() if group == "issued" and name != "notes"}
 JOBS = {

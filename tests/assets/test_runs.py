@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
@@ -13,7 +14,7 @@ import polars as pl
 import pytest
 from scenarios import small_world as world
 
-from assets import checks, upkeep
+from assets import attributing, checks, judging, upkeep
 from assets.attribution import attribute, count_delivery, judge_impressions
 from assets.automation import every_morning, every_night
 from assets.closing import reasons_against_close
@@ -197,24 +198,29 @@ STOPPED = {
     "counts_add_up": {"delivery_counts", "touches"},
     "credits_add_up": {"attributions", "attribution_credits"},
     "one_status_each": {"attributions", "attribution_credits"},
-    "outcomes_add_up": {"judged_impressions", "impression_outcomes", "accruals", "draft_invoices"},
+    "outcomes_add_up": {"judged_impressions", "impression_claims", "impression_outcomes", "accruals", "draft_invoices"},
     "lines_tie_to_accruals": {"impression_outcomes", "accruals", "draft_invoices", "draft_invoice_lines"},
 }
 CHANGED = {"delivery_counts", "attributions", "accruals"}
 
 
 @pytest.mark.parametrize(
-    ("step", "harm", "check"),
+    ("module", "step", "harm", "check"),
     [
-        ("delivery_counts", lose_a_count, "counts_add_up"),
-        ("attribute", halve_the_credit, "credits_add_up"),
-        ("attribute", forget_a_conversion, "one_status_each"),
-        ("judge_delivery", lose_an_outcome, "outcomes_add_up"),
-        ("draft", drop_the_accruals_of_a_contract, "lines_tie_to_accruals"),
+        (upkeep, "delivery_counts", lose_a_count, "counts_add_up"),
+        (attributing, "attribute", halve_the_credit, "credits_add_up"),
+        (attributing, "attribute", forget_a_conversion, "one_status_each"),
+        (judging, "judge_delivery", lose_an_outcome, "outcomes_add_up"),
+        (upkeep, "draft", drop_the_accruals_of_a_contract, "lines_tie_to_accruals"),
     ],
 )
 def test_a_blocking_check_stops_the_publication_so_that_the_old_tables_stay(
-    step: str, harm: Callable[[Any], Any], check: str, home: Home, monkeypatch: pytest.MonkeyPatch
+    module: ModuleType,
+    step: str,
+    harm: Callable[[Any], Any],
+    check: str,
+    home: Home,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world.run(home, OCT28)
     before = world.live(home)
@@ -223,8 +229,8 @@ def test_a_blocking_check_stops_the_publication_so_that_the_old_tables_stay(
     world.deliver(home, "conversions", OCT28, [*world.small_world()["conversions", OCT28], later])
     materialize(home, [intake], OCT28)
     taken = world.live(home)
-    sound = getattr(upkeep, step)
-    monkeypatch.setattr(upkeep, step, lambda *arguments, **named: harm(sound(*arguments, **named)))
+    sound = getattr(module, step)
+    monkeypatch.setattr(module, step, lambda *arguments, **named: harm(sound(*arguments, **named)))
     with pytest.raises(WarehouseError, match=f"the check {check} of"):
         bring_up_to_date(home)
     assert taken != before

@@ -8,12 +8,25 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from billing_samples import DAY, NOON, advertiser, as_kept, cpm, flat, fx_rates, given_day, judged, rows_of, term
+from billing_samples import (
+    DAY,
+    NOON,
+    advertiser,
+    as_kept,
+    attributed_in_parts,
+    cpm,
+    flat,
+    fx_rates,
+    given_day,
+    judged,
+    rows_of,
+    term,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts_io.contract import Attribution, Cpa, InForce, term_days
-from pipelines.attribution import Attributed, attribute, looked_at
+from pipelines.attribution import Attributed, looked_at
 
 Row = dict[str, Any]
 RATES = [(DAY, "EUR", "USD", "1.25"), (DAY, "USD", "GBP", "0.7")]
@@ -377,12 +390,12 @@ def test_how_touches_are_split_over_files_is_irrelevant(
     world: tuple[list[Row], list[Row], list[Row], list[InForce]], cut: int
 ) -> None:
     conversions, touches, adjustments, agreed = world
-    given_it = given_day(conversions, *agreed, adjustments=adjustments, rates=fx_rates(*RATES))
-    parts = pl.concat([as_kept("touches", rows_of("touches", part)) for part in (touches[cut:], touches[:cut])])
-    made = attribute(*given_it._replace(touches=parts))
+    day, _ = given_day(conversions, *agreed, adjustments=adjustments, rates=fx_rates(*RATES))
+    parts = [as_kept("touches", rows_of("touches", part)) for part in (touches[cut:], touches[:cut])]
     whole = attributed(*world)
-    assert made.attributions.equals(whole.attributions)
-    assert made.credits.equals(whole.credits)
+    for made in (attributed_in_parts(day, pl.concat(parts)), attributed_in_parts(day, *parts)):
+        assert made.attributions.equals(whole.attributions)
+        assert made.credits.equals(whole.credits)
 
 
 @SLOW
@@ -405,9 +418,9 @@ def test_what_is_told_of_each_touch_is_what_was_credited(
 ) -> None:
     conversions, touches, adjustments, agreed = world
     given_it = given_day(conversions, *agreed, touches=touches, adjustments=adjustments, rates=fx_rates(*RATES))
-    made = attribute(*given_it)
+    made = attributed_in_parts(*given_it)
     for conversion_id, status in made.attributions.select("conversion_id", "status").iter_rows():
-        told = looked_at(conversion_id, *given_it[:-1])
+        told = looked_at(conversion_id, *given_it)
         assert told["counts"].equals(told["why"].is_null())
         credited = made.credits.filter(conversion_id=conversion_id).select("touch_kind", "touch_id", "term_id", "credit")
         assert told.filter(pl.col("credit") > 0).select(credited.columns).equals(credited)

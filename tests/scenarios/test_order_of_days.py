@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from small_world import (
     ADVERTISER,
@@ -18,6 +19,7 @@ from small_world import (
     close,
     deliver,
     exported,
+    live,
     live_rows,
     make_home,
     run,
@@ -26,10 +28,9 @@ from small_world import (
     warehouse_files,
 )
 
-import assets.upkeep
 from contracts_io.errors import BooksError
 from contracts_io.home import Home
-from pipelines.attribution import Attributed, attribute
+from contracts_io.warehouse import Warehouse
 from services import billing
 
 OCT28, OCT29, OCT30, OCT31, NOV1, NOV2 = DAYS
@@ -40,6 +41,12 @@ CLICK_IN_GRACE = {
     "line_item_id": "li-sales",
     "partner_id": "pub",
 }
+
+
+def credited(home: Home, day: date) -> dict[str, str]:
+    """A touch with credit of each attributed conversion of a delivery day."""
+    credits = home.warehouse.read("attribution_credits", [str(day)]).select("conversion_id", "touch_id")
+    return dict(credits.collect().iter_rows())
 
 
 def test_the_small_world_comes_to_what_was_worked_out_by_hand(closed_tables: dict[str, bytes]) -> None:
@@ -188,30 +195,36 @@ def test_a_click_delivered_within_the_days_of_grace_takes_the_credit_from_a_view
     agree(home, ADVERTISER.replace("view: 3d", "view: 4d"))  # makes every day stale once
     deliver(home, "clicks", NOV2, [CLICK_IN_GRACE])
     run(home, NOV2)
-    credits = home.warehouse.read("attribution_credits", [str(NOV1)]).collect()
-    assert dict(credits.select("conversion_id", "touch_id").iter_rows())["buy-1"] == "clk-grace"
+    assert credited(home, NOV1)["buy-1"] == "clk-grace"
 
 
-def test_a_day_whose_grace_brought_no_touch_for_it_is_not_attributed_again(
+def test_what_a_day_of_grace_brings_is_looked_up_without_looking_back_again(
     undisturbed: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attributed: list[date] = []
+    looked_up: list[list[str]] = []
 
-    def noting(*given: Any) -> Attributed:
-        attributed.append(given[-1])
-        return attribute(*given)
+    def noting(warehouse: Warehouse, table: str, *given: Any) -> pl.LazyFrame:
+        if table == "touches":
+            looked_up.append([day[-2:] for day in given[0]])
+        return read_packed(warehouse, table, *given)
 
-    monkeypatch.setattr(assets.upkeep, "attribute", noting)
+    read_packed = Warehouse.read_packed
+    monkeypatch.setattr(Warehouse, "read_packed", noting)
     home = make_home(tmp_path / "home")
     for day in DAYS:  # each is the day of grace of the one before it
         run(home, day)
-    # The 30th brings a touch for the 29th; later orders and reversals change what is known of the 30th, the 29th and the 31st.
-    assert attributed == [OCT28, OCT29, OCT29, OCT30, OCT31, OCT30, NOV1, OCT29, OCT31, NOV2]
     assert live_rows(home) == live_rows(undisturbed)
+    before = live(home)
     deliver(home, "clicks", NOV2, [CLICK_IN_GRACE])
-    attributed.clear()
+    looked_up.clear()
     run(home, NOV2)
-    assert attributed == [NOV1, NOV2]
+    assert looked_up == [["02"], ["28", "29", "30", "31", "01", "02"]]  # for the 1st, then for the 2nd
+    assert credited(home, NOV1)["buy-1"] == "clk-grace"
+    deliver(home, "clicks", NOV2, [])  # withdrawn
+    run(home, NOV2)
+    assert {key: sha256 for key, sha256 in live(home).items() if before[key] != sha256}.keys() == {
+        ("delivered_files", str(NOV2))
+    }
 
 
 def test_a_failed_day_leaves_the_others_as_they_are_and_counts_once_it_can_be_read(

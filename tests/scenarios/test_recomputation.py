@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from assets.intake import ingest
 from assets.upkeep import Upkeep
 from contracts_io.calendar import days_between
 from contracts_io.home import Home
+from contracts_io.warehouse import PartitionFile, Warehouse
 
 FIRST, LAST = date(2026, 10, 6), date(2026, 10, 18)
 DAYS = list(days_between(FIRST, LAST))
@@ -74,6 +76,29 @@ def test_only_the_days_whose_terms_changed_are_computed_again_and_come_to_a_run_
     assert all(after[key] == before[key] for key in after if key[0] in untouched)
 
 
+def test_after_a_new_price_no_touch_is_looked_up_and_no_count_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = home_of_days(tmp_path / "home")
+    run(home, *DAYS)
+    world.agree(home, OTHER_PRICES, at=AMENDED_AT)
+    files: dict[str, int] = defaultdict(int)
+
+    def noting(warehouse: Warehouse, file: PartitionFile) -> Path:
+        files[file.table] += 1
+        return existing(warehouse, file)
+
+    existing = Warehouse._existing
+    monkeypatch.setattr(Warehouse, "_existing", noting)
+    run(home)
+    assert files["attribution_candidates"] > 0
+    looked_through = {"impressions", "clicks", "delivery_counts", "touches"} & files.keys()
+    assert sum(files[table] for table in looked_through) == 0, files
+    world.agree(home, OTHER_LOOKBACK, at=AMENDED_AT + timedelta(hours=1))
+    run(home)
+    assert files["touches"] > 0
+
+
 def test_a_view_two_days_old_counts_until_the_amendment_shortens_the_lookback(tmp_path: Path) -> None:
     home = home_of_days(tmp_path / "home")
     run(home, *DAYS)
@@ -87,7 +112,8 @@ def test_a_view_two_days_old_counts_until_the_amendment_shortens_the_lookback(tm
 
 
 @pytest.mark.parametrize(
-    "table", ["touches", "attribution_credits", "judged_impressions", "accruals", "draft_invoice_lines"]
+    "table",
+    ["touches", "attribution_candidates", "attribution_credits", "judged_impressions", "accruals", "draft_invoice_lines"],
 )
 def test_a_derived_file_that_is_gone_is_made_again_by_the_next_run(table: str, tmp_path: Path) -> None:
     home = home_of_days(tmp_path / "home")

@@ -27,6 +27,7 @@ BY_TYPE: dict[Any, Any] = {
 }
 BY_COLUMN: dict[str, Any] = {
     "action": "reverse",
+    "agreed": "0" * 64,
     "base": "EUR",
     "currency": "USD",
     "feed": "clicks",
@@ -66,8 +67,10 @@ REFUSED: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"touch_id": ""}, "not_empty"),
     ],
     "attributions": [({"status": "maybe"}, "isin"), ({"value": Decimal(-1)}, "not_negative")],
+    "attribution_candidates": [({"touch_kind": "glance"}, "isin"), ({"touch_id": ""}, "not_empty")],
     "attribution_credits": [({"credit": 1_000_001}, "credit_within_whole"), ({"credit": -1}, "credit_within_whole")],
     "judged_impressions": [({"outcome": "free"}, "isin"), ({"impressions": 0}, "greater_than_or_equal_to")],
+    "impression_claims": [({"agreed": "0" * 63}, "str_length"), ({"contract_id": ""}, "str_length")],
     "impression_outcomes": [({"outcome": "free"}, "isin"), ({"impressions": 0}, "greater_than_or_equal_to")],
     "accruals": [({"side": "house"}, "isin"), ({"kind": "gift"}, "isin"), ({"units": 0}, "greater_than_or_equal_to")],
     "household_conversions": [({"household_id": ""}, "str_length")],

@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from billing_samples import DAY, MICROSECOND, NOON, advertiser, cpm, flat, given_day, term
+from billing_samples import DAY, MICROSECOND, NOON, advertiser, attributed_in_parts, cpm, flat, given_day, term
 
 from contracts_io.contract import InForce
-from pipelines.attribution import attribute, looked_at
+from pipelines.attribution import looked_at
 
 HOUR = timedelta(hours=1)
 ATTRIBUTION: dict[str, Any] = {"model": "linear", "lookback": {"view": "2d", "click": "7d"}}
@@ -23,9 +23,9 @@ def seen(
     touches: list[dict[str, Any]], *contracts: InForce, conversion: dict[str, Any] | None = None, **more: Any
 ) -> pl.DataFrame:
     given = given_day([conversion or {}, {"conversion_id": "c2", "household_id": "h2"}], *contracts, touches=touches, **more)
-    found = looked_at("c1", *given[:-1])
+    found = looked_at("c1", *given)
     assert found.columns == COLUMNS
-    credits = attribute(*given).credits.filter(pl.col("conversion_id") == "c1")
+    credits = attributed_in_parts(*given).credits.filter(pl.col("conversion_id") == "c1")
     same = ["touch_id", "touch_kind", "touch_time", "partner_id", "line_item_id", "term_id", "credit"]
     assert found.filter(pl.col("credit") > 0).select(same).equals(credits.select(same))
     return found
