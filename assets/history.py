@@ -60,6 +60,7 @@ class _Runs(SqliteRunStorage):
 class _Events(ConsolidatedSqliteEventLogStorage):
     def __init__(self, base_dir: str) -> None:
         self._begun = threading.local()
+        self._there: set[str] = set()
         super().__init__(base_dir)
 
     @cached_property
@@ -95,6 +96,12 @@ class _Events(ConsolidatedSqliteEventLogStorage):
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         with self._one_transaction():
             super().store_event_batch(events)
+
+    def has_table(self, table_name: str) -> bool:
+        # Asked anew for every check and for many an event; a table that is there stays.
+        if table_name not in self._there and super().has_table(table_name):
+            self._there.add(table_name)
+        return table_name in self._there
 
     def watch(self, run_id: str, cursor: str | None, callback: Callable[[EventLogEntry, str], None]) -> None:
         # The file of a database that stays open does not change with every event.

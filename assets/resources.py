@@ -1,6 +1,9 @@
 """What assets are given: the home, as a plain object that has never heard of Dagster."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -9,6 +12,18 @@ import dagster as dg
 
 from contracts_io.calendar import parse_instant
 from contracts_io.home import SETTINGS_FILE, Home
+
+_LENT: ContextVar[Home | None] = ContextVar("lent", default=None)
+
+
+@contextmanager
+def lent(home: Home) -> Iterator[None]:
+    """Have the assets that run in this block, and in this process, work on ``home`` itself: what it has read stays read."""
+    token = _LENT.set(home)
+    try:
+        yield
+    finally:
+        _LENT.reset(token)
 
 
 @cache
@@ -25,6 +40,8 @@ class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def open(self) -> Home:
         """The home; HomeError where there is none."""
         path = self.path or os.environ.get("ADLEDGER_HOME") or "adledger-home"
+        if (home := _LENT.get()) and home.root.resolve() == Path(path).resolve():
+            return home
         settings = Path(path) / SETTINGS_FILE
         return _opened(path, settings.stat().st_mtime_ns if settings.exists() else 0)
 

@@ -10,6 +10,12 @@ from __future__ import annotations
 
 from contracts_io.expression_frames import to_polars
 from contracts_io.expression_nodes import COLUMNS, EXAMPLE, Expression, ExpressionError
-from contracts_io.expression_reading import parse
 
 __all__ = ["COLUMNS", "EXAMPLE", "Expression", "ExpressionError", "parse", "to_polars"]
+
+
+def parse(text: str) -> Expression:
+    """The condition that ``text`` says; ExpressionError with the first piece that may not stand in one."""
+    from contracts_io import expression_reading  # noqa: PLC0415 - its SQL parser takes long to load; few contracts need it
+
+    return expression_reading.parse(text)

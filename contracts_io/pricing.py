@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from contracts_io.contract import Cpa, Cpm, Dcpm, FlatFee, PercentFee, RevenueShare, Step
+from contracts_io.contract import Cpa, Cpm, Dcpm, FlatFee, PercentFee, RevenueShare
 from contracts_io.money import MICRO
 
 Pricing = Cpm | Cpa | Dcpm | RevenueShare
@@ -42,11 +42,11 @@ _HOURS = 24
 
 def step_rows(pricing: Pricing) -> Iterator[tuple[Any, ...]]:
     """The rows of STEPS_SCHEMA after its key columns; none for a model without steps."""
-    if isinstance(pricing, Cpm):
-        steps = pricing.tiers.steps if pricing.tiers else (Step(rate=None, up_to=None),)
-        for number, step in enumerate(steps, start=1):
-            rate = step.rate if pricing.tiers else pricing.rate
-            yield (number, step.up_to, rate, None, None, None, None, None, step.flat_fee or 0)
+    if isinstance(pricing, Cpm) and pricing.tiers:
+        for number, step in enumerate(pricing.tiers.steps, start=1):
+            yield (number, step.up_to, step.rate, None, None, None, None, None, step.flat_fee or 0)
+    elif isinstance(pricing, Cpm):
+        yield (1, None, pricing.rate, None, None, None, None, None, 0)
     elif isinstance(pricing, Cpa) and pricing.tiers:
         for number, step in enumerate(pricing.tiers.steps, start=1):
             fee_type = "flat" if step.amount is not None else "percent"

@@ -58,7 +58,7 @@ def rate_actions(
     advertiser = _placed(_advertiser_units(won), terms)
     charged = advertiser.filter(pl.col("position").is_not_null())
     partner = _placed(_partner_units(won, charged, terms, rates, month), terms)
-    due = pl.concat([advertiser.filter(_in(month)), partner], how="diagonal")
+    due = pl.concat([advertiser.filter(_in(month)), partner], how="diagonal")  # of one month: by side, then as placed
     units = _priced(due, terms.steps)
     return RatedActions(
         units.select(TABLES["action_units"].columns),
@@ -178,7 +178,7 @@ def _placed(units: pl.DataFrame, terms: TermFrames) -> pl.DataFrame:
     in_order = (
         units.join(terms.terms.select(*_PRICED_BY, "monthly_cap", "tier_mode"), on=_PRICED_BY)
         .with_columns(billing_month=pl.col("billing_date").dt.truncate("1mo"))
-        .sort(*_TERM_MONTH, "event_time", "conversion_id", "delivery_day")
+        .sort(*_TERM_MONTH, "event_time", "conversion_id", "delivery_day", "version")  # touches of one can be of two
         .with_columns(run=pl.struct(*_TERM_MONTH, "version").rle_id())
         .with_columns(place_in_run=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("run"))
     )
@@ -212,7 +212,11 @@ def _charged_of_runs(in_order: pl.DataFrame) -> pl.DataFrame:
 
 
 def _priced(placed: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    """Add step, rate, fee and amount to charged units; all null over the cap, the last two also where a rate is missing."""
+    """Add step, rate, fee and amount to charged units; all null over the cap, the last two also where a rate is missing.
+
+    They stay in their order.
+    """
+    placed = placed.with_row_index("place")
     is_charged = pl.col("position").is_not_null()
     by_last_unit = steps.with_columns(pl.col("up_to").fill_null(_NO_LAST_UNIT)).sort("up_to")
     charged = (
@@ -239,7 +243,7 @@ def _priced(placed: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
             rate=from_micros(pl.coalesce("fee_amount_micros", "fee_rate_micros")),
             rate_kind=pl.col("fee_type"),
         )
-        .sort("side", "contract_id", "term_id", "event_time", "conversion_id", "delivery_day")
+        .sort("place")
     )
 
 

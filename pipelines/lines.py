@@ -34,6 +34,7 @@ LINE_KINDS = ["media", "action", "revenue_share", "tier_fee", "budget_cap", "age
 
 _TERM = ["contract_id", "term_id"]
 _PRICED_BY = ["contract_id", "version", "term_id"]
+_APART = [*_PRICED_BY, "kind", "event", "advertiser_contract_id", "step", "rate", "rate_kind"]
 _HEAD = ["side", "contract_id", "currency", "unit"]
 _MEDIA, _ACTIONS, _SHARES, _COMMISSION, _MINIMUM = range(5)
 _UNDER_COMMISSION = ["media", "tier_fee", "budget_cap"]
@@ -64,7 +65,7 @@ def document_lines(
     month's impressions and charges. Columns: ``side``, ``event``, ``advertiser_contract_id`` and those of table
     ``draft_invoice_lines``.
     """
-    rows = accruals.drop("side").join(heads.select(_HEAD), on="contract_id")
+    rows = _condensed(accruals).join(heads.select(_HEAD), on="contract_id")
     media = _media(rows, terms)
     priced = [
         media,
@@ -84,6 +85,16 @@ def document_lines(
         .sort(order)
         .with_columns(line=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("contract_id"))
     )
+
+
+def _condensed(accruals: pl.DataFrame) -> pl.DataFrame:
+    """``accruals`` without ``side``, date, line item and partner; rows that follow each other and differ in no more are one."""
+    numbered = accruals.select(*_APART, "units", "uncapped", "amount", run=pl.struct(_APART).rle_id())
+    sums = numbered.group_by("run", maintain_order=True).agg(
+        pl.col("units").sum(), *(from_nanos(nanos(name).sum()).alias(name) for name in ("uncapped", "amount"))
+    )
+    is_first = pl.col("run").ne_missing(pl.col("run").shift())
+    return numbered.filter(is_first).select(_APART).hstack(sums.drop("run"))
 
 
 def _as_lines(frame: pl.DataFrame) -> pl.DataFrame:

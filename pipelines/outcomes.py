@@ -11,20 +11,15 @@ from __future__ import annotations
 import polars as pl
 
 from pipelines.flights import GROUP
-from pipelines.limits import OVER_CAP
-
-_DELIVERED = ["term", "delivery_day", "line_item_id", "partner_id"]
 
 
-def told_apart(billed: pl.DataFrame, stepped: pl.DataFrame) -> list[pl.DataFrame]:
-    """``billed`` with its ``outcome``, ``billed`` or ``over_cap``, and ``impressions``, not added up, in frames.
+def told_apart(billed: pl.DataFrame, over: pl.DataFrame) -> pl.DataFrame:
+    """``billed`` by ``outcome``, ``billed`` or ``over_cap``, a row of which both is true as two, with the ``units`` of each.
 
-    ``billed``: rows of GROUP with ``delivery_day`` and ``units``; ``stepped``: the same groups by ``step``, OVER_CAP among
-    them, with ``units`` of ``group_units``. The frames have ``term``, ``delivery_day``, ``line_item_id``, ``partner_id``.
+    ``billed``: rows of GROUP with ``delivery_day`` and ``units``; ``over``: the groups that are partly or wholly over the cap,
+    with ``group_units``, all that they have, and ``over``, those of them that are.
     """
-    over = stepped.filter(pl.col("step") == OVER_CAP).select(*GROUP, "group_units", over="units")
-    capped = pl.col("term").is_in(over["term"].unique().implode())
-    rows = billed.filter(capped).join(over, on=GROUP, how="left").with_columns(pl.col("over").fill_null(0))
+    rows = billed.join(over, on=GROUP, how="left").with_columns(pl.col("over").fill_null(0))
     cut = (pl.col("over") > 0) & (pl.col("over") < pl.col("group_units"))
     before = pl.col("units").cum_sum().over(GROUP, order_by="delivery_day") - pl.col("units")
     stays = (pl.col("group_units") - pl.col("over") - before).clip(0, pl.col("units"))
@@ -33,13 +28,10 @@ def told_apart(billed: pl.DataFrame, stepped: pl.DataFrame) -> list[pl.DataFrame
         rows.filter(pl.col("over") == pl.col("group_units")).with_columns(stays=pl.lit(0, pl.Int64)),
         rows.filter(cut).with_columns(stays=stays),
     ]
-    return [
-        _with_outcome(billed.filter(~capped), "billed", pl.col("units")),
-        *(_with_outcome(part, "billed", pl.col("stays")) for part in parts),
-        *(_with_outcome(part, "over_cap", pl.col("units") - pl.col("stays")) for part in parts),
+    beyond = pl.col("units") - pl.col("stays")
+    told = [
+        part.select(*billed.drop("units").columns, units=units, outcome=pl.lit(outcome))
+        for part in parts
+        for outcome, units in (("billed", pl.col("stays")), ("over_cap", beyond))
     ]
-
-
-def _with_outcome(rows: pl.DataFrame, outcome: str, impressions: pl.Expr) -> pl.DataFrame:
-    told = rows.select(*_DELIVERED, outcome=pl.lit(outcome), impressions=impressions)
-    return told.filter(pl.col("impressions") > 0)
+    return pl.concat(told).filter(pl.col("units") > 0)

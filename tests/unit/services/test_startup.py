@@ -11,8 +11,8 @@ import pytest
 @pytest.mark.parametrize(
     ("modules", "unneeded"),
     [
-        ("services.cli", {"polars", "pandera", "sqlalchemy", "dagster", "rich"}),
-        ("services.status, services.reports, services.show, services.billing", {"dagster", "alembic.command"}),
+        ("services.cli", {"polars", "pandera", "sqlalchemy", "sqlglot", "dagster", "rich"}),
+        ("services.status, services.reports, services.show, services.billing", {"dagster", "sqlglot", "alembic.command"}),
     ],
     ids=["help", "status"],
 )
