@@ -30,6 +30,7 @@ from contracts_io.settings import FeedSettings
 
 _MAGIC = b"PAR1"
 _UUID_BYTES = 16
+_ESCAPED_IN_JSON = r'["\\\x00-\x1f]'
 _PRINTABLE = "^[ -~]*$"
 _DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 # A word for null that is written like a value: then values are compared with it, so they are read as text.
@@ -85,9 +86,7 @@ def read_parquet(file: LandingFile, feed: str, settings: FeedSettings) -> FileRo
 
         def find_contents(of: Sequence[int]) -> Mapping[int, str]:
             chosen = _among(held.lazy(), of).collect()
-            records = chosen.select(schema.names()).iter_rows(named=True)
-            texts = (json.dumps(_plain(record), ensure_ascii=False) for record in records)
-            return dict(zip(chosen["row"], texts, strict=True))
+            return dict(zip(chosen["row"], _as_json(chosen.select(schema.names())), strict=True))
 
         raw = raw_rows(held.lazy(), values, file, feed, settings)
         return replace(whole, raw=raw, rows=held.height, find_contents=find_contents)
@@ -178,6 +177,23 @@ def _is_exact(dtype: pl.DataType) -> bool:
 
 def _without_exponent(text: str) -> str:
     return format(Decimal(text), "f")
+
+
+def _as_json(rows: pl.DataFrame) -> pl.Series:
+    """Each row as ``json.dumps`` writes it, a column at a time."""
+    members = [
+        (f"{json.dumps(values.name, ensure_ascii=False)}: " + _value_as_json(values)).alias(str(at))
+        for at, values in enumerate(rows.get_columns())
+    ]
+    return pl.select("{" + pl.concat_str(members, separator=", ") + "}").to_series()
+
+
+def _value_as_json(values: pl.Series) -> pl.Series:
+    if values.dtype == pl.Boolean or values.dtype.is_integer():
+        return values.cast(pl.String).fill_null("null")
+    if values.dtype == pl.String and not values.str.contains(_ESCAPED_IN_JSON).any():
+        return ('"' + values + '"').fill_null("null")
+    return pl.Series([json.dumps(_plain(value), ensure_ascii=False) for value in values.to_list()], dtype=pl.String)
 
 
 def _plain(value: object) -> object:

@@ -207,6 +207,21 @@ def test_the_content_of_a_row_has_every_source_column(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [["plain", "é日\u2028/", None], ['a "quoted" word', "back\\slash", "line\nand \x00 and \x7f"], [None, None, None]],
+)
+def test_a_content_is_written_as_json_writes_it(tmp_path: Path, texts: list[str | None]) -> None:
+    rows = [
+        {"text": text, 'a "name"': number, "mark": mark, "at": "2026-10-05T01:02:03.000004+00:00"}
+        for text, number, mark in zip(texts, [-5, None, 2**40], [True, None, False], strict=True)
+    ]
+    at = datetime(2026, 10, 5, 1, 2, 3, 4, tzinfo=UTC)
+    schema = {"text": pl.String(), 'a "name"': pl.Int64(), "mark": pl.Boolean(), "at": pl.Datetime("us", "UTC")}
+    found = read(tmp_path, pl.DataFrame([row | {"at": at} for row in rows], schema=schema))
+    assert found.contents([1, 2, 3])["content"].to_list() == [json.dumps(row, ensure_ascii=False) for row in rows]
+
+
 def test_a_mapped_column_must_be_there(tmp_path: Path) -> None:
     mapped = FeedSettings(columns={"cost": ColumnMapping(column="price")})
     with pytest.raises(
