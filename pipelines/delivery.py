@@ -33,11 +33,9 @@ def delivery_counts(impressions: pl.LazyFrame, kept: Sequence[str] = ()) -> pl.L
     """
     read = impressions.select(*kept, *_READ)
     rows = read.collect(engine="streaming").lazy() if kept else read
-    *found, quarters = distinct(rows.with_columns(event_time=_quarter()), *_TEXTS, "event_time")
-    texts = {name: Texts(values) for name, values in zip(_TEXTS, found, strict=True)}
-    first, last = quarters.min() or 0, quarters.max() or 0
-    assert isinstance(first, int)
-    assert isinstance(last, int)
+    texts = {name: Texts(values) for name, values in zip(_TEXTS, distinct(rows, *_TEXTS), strict=True)}
+    bounds = rows.select(first=_quarter().min(), last=_quarter().max()).collect(engine="streaming")
+    first, last = (int(bound or 0) for bound in bounds.row(0))
     sizes = {name: of.size for name, of in texts.items()} | {"quarter_hour": last - first + 1} | dict.fromkeys(_MARKS, 2)
     packing = Packing({name: sizes[name] for name in DIMENSIONS})
     codes = {
