@@ -18,7 +18,7 @@ import polars.selectors as cs
 from assets import checks
 from assets.touched import Touched, by_status, rows_of
 from contracts_io.terms import TermFrames
-from contracts_io.warehouse import PartitionFile, Warehouse, fingerprint
+from contracts_io.warehouse import Warehouse, fingerprint
 from pipelines.attribution import ConversionDay, attribute, candidate_touches, judge, looked_for
 
 CANDIDATES = "attribution_candidates"
@@ -55,7 +55,7 @@ def attribute_day(
     are_open = bool(conversions["status"].is_null().any())
     asked = _as_text(looked_for(conversions, terms))
     looked_up = {in_grace: fingerprint(laid_out, asked)[:_HALF] for in_grace, laid_out in made_from.laid_out.items()}
-    kept = _kept(warehouse, day)
+    kept = warehouse.live_file(CANDIDATES, day)
     found = []
     for in_grace, days in made_from.touch_days.items():
         if kept and kept.inputs[_HALF * in_grace :].startswith(looked_up[in_grace]):
@@ -87,12 +87,6 @@ def as_attributed(warehouse: Warehouse, day: str) -> Touched:
 def _as_text(frames: Sequence[pl.DataFrame]) -> str:
     numbers = cs.duration().to_physical()  # CSV knows no durations
     return "\n".join(frame.with_columns(numbers).write_csv(quote_style="non_numeric") for frame in frames)
-
-
-def _kept(warehouse: Warehouse, day: str) -> PartitionFile | None:
-    """The file of a day's candidates, where it is there."""
-    file = warehouse.catalogue.live(CANDIDATES, [day]).get(day)
-    return file if file and warehouse.has(file) else None
 
 
 def _findings(warehouse: Warehouse, day: str, attributions: pl.DataFrame, credits: pl.DataFrame) -> list[checks.Finding]:

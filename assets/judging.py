@@ -18,7 +18,7 @@ from assets import checks
 from assets.known_contracts import Claims
 from assets.touched import Touched, by_outcome, rows_of
 from contracts_io.terms import TermFrames
-from contracts_io.warehouse import PartitionFile, Warehouse, fingerprint
+from contracts_io.warehouse import Warehouse, fingerprint
 from pipelines.claims import judged_again
 from pipelines.media import judge_delivery
 
@@ -49,8 +49,8 @@ def judge(warehouse: Warehouse, day: str, made_from: JudgedFrom, terms: TermFram
     WarehouseError where a check fails, or a file is not what was written.
     """
     counts = partial(warehouse.read, "delivery_counts", [day])
-    before = _live(warehouse, JUDGED, day)
-    claimed = _live(warehouse, CLAIMS, day)
+    before = warehouse.live_file(JUDGED, day)
+    claimed = warehouse.live_file(CLAIMS, day)
     file = None
     if before and claimed and claimed.inputs == made_from.counted:
         stored = warehouse.read(JUDGED, [day]).collect()
@@ -84,9 +84,3 @@ def counted_and_judged(warehouse: Warehouse, days: list[str]) -> tuple[int, dict
     accepted = sum(file.rows for file in warehouse.catalogue.live("impressions", days).values())
     judged = warehouse.read(JUDGED, days).group_by("side").agg(pl.col("impressions").sum()).collect()
     return accepted, {"advertiser": 0, "partner": 0, **dict(judged.iter_rows())}
-
-
-def _live(warehouse: Warehouse, table: str, day: str) -> PartitionFile | None:
-    """The live file of a day, where it is there."""
-    file = warehouse.catalogue.live(table, [day]).get(day)
-    return file if file and warehouse.has(file) else None
