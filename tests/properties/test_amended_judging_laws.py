@@ -20,7 +20,7 @@ from pipelines.media import judge_delivery
 
 Row = dict[str, Any]
 Book = dict[str, list[InForce]]
-SLOW = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(deadline=None, max_examples=75, suppress_health_check=[HealthCheck.too_slow])
 FIRST, LAST = date(2026, 10, 3), date(2026, 10, 7)
 """All local dates, in any zone, of the counts below."""
 LINES = ["li-1", "li-2", "li-3", "li-4"]
