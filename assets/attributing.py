@@ -56,14 +56,16 @@ def attribute_day(
     asked = _as_text(looked_for(conversions, terms))
     looked_up = {in_grace: fingerprint(laid_out, asked)[:_HALF] for in_grace, laid_out in made_from.laid_out.items()}
     kept = warehouse.live_file(CANDIDATES, day)
+    both = looked_up[False] + looked_up[True]
+    holds = {late: kept is not None and kept.inputs[_HALF * late :].startswith(of) for late, of in looked_up.items()}
+    before = warehouse.read(CANDIDATES, [day] if any(holds.values()) else []).collect()
     found = []
     for in_grace, days in made_from.touch_days.items():
-        if kept and kept.inputs[_HALF * in_grace :].startswith(looked_up[in_grace]):
-            found.append(warehouse.read(CANDIDATES, [day]).filter(pl.col("in_grace") == in_grace).collect())
+        if holds[in_grace]:
+            found.append(before.filter(pl.col("in_grace") == in_grace))
         else:
             touches = warehouse.read_packed("touches", days if are_open else [])
             found.append(candidate_touches(conversions, touches, terms, on, in_grace=in_grace))
-    both = looked_up[False] + looked_up[True]
     attributions, credits = attribute(conversions, pl.concat(found), on)
     findings = _findings(warehouse, day, attributions, credits)
     checks.require(findings, where=f"delivery day {day}")

@@ -236,6 +236,14 @@ _ADJUSTMENT = {
     "order_value": _unsigned_amount("the restated value, in the conversion's currency"),
     "reason": _text("the advertiser's words", nullable=True),
 }
+_LOOKED_UP = {
+    "touch_id": _text("impression or click id"),
+    "touch_kind": _text("view or click", isin=("view", "click")),
+    "partner_id": _text("publisher or affiliate of the touch"),
+    "line_item_id": _text("campaign line of the touch"),
+    "term_id": _text("cpa term that claims the line item"),
+    "touch_time": _column(INSTANT, "when the touch happened"),
+}
 _REPEAT = {"conflict": _column(pl.Boolean, "differs from the row accepted on the earlier day")}
 
 
@@ -460,12 +468,7 @@ _TABLES = (
             "conversion_id": _text("id of the conversion"),
             "delivery_day": _column(pl.Date, "delivery day of the conversion"),
             "in_grace": _column(pl.Boolean, "the touch was delivered later, within the days of grace"),
-            "touch_id": _text("impression or click id"),
-            "touch_kind": _text("view or click", isin=("view", "click")),
-            "partner_id": _text("publisher or affiliate of the touch"),
-            "line_item_id": _text("campaign line of the touch"),
-            "term_id": _text("cpa term that claims the line item"),
-            "touch_time": _column(INSTANT, "when the touch happened"),
+            **_LOOKED_UP,
         },
         packed=("touch_id",),
     ),
@@ -476,12 +479,7 @@ _TABLES = (
         {
             "conversion_id": _text("id of the conversion"),
             "delivery_day": _column(pl.Date, "delivery day of the conversion"),
-            "touch_id": _text("impression or click id"),
-            "touch_kind": _text("view or click", isin=("view", "click")),
-            "partner_id": _text("publisher or affiliate of the touch"),
-            "line_item_id": _text("campaign line of the touch"),
-            "term_id": _text("cpa term that claims the line item"),
-            "touch_time": _column(INSTANT, "when the touch happened"),
+            **_LOOKED_UP,
             "credit": _column(
                 pl.Int64, "share of the conversion, millionths", pa.Check(_credit_within_whole, name="credit_within_whole")
             ),

@@ -135,21 +135,17 @@ def _parts_of(ids: pl.Series) -> pl.Series:
     """The parts of some ids as a struct; those that come together are mostly all UUIDs or all short, which is less work."""
     there = ids.is_not_null()
     lengths = ids.str.len_bytes()
-    length = lengths.min() if lengths.min() == lengths.max() else None
-    if length == _UUID_LENGTH:
-        is_uuid, hi, lo = _uuid_bits(ids.fill_null(_NO_UUID) if ids.has_nulls() else ids)
-        if is_uuid.all():
-            return _struct(hi, lo, pl.repeat(None, len(ids), dtype=pl.String, eager=True), there)
     starts = ids.str.starts_with("\0")  # to be told from what is filled up with
-    if length == _SHORT and not starts.any():
-        hi, lo = _numbers(ids.cast(pl.Binary), _SHORT, pl.UInt64)
-        return _struct(hi, lo, pl.repeat(_IS_SHORT, len(ids), eager=True), there)
-    is_uuid, hi, lo = _uuid_bits(ids)
+    if lengths.min() == lengths.max() == _SHORT and not starts.any():
+        return _struct(*_short_bits(ids), pl.repeat(_IS_SHORT, len(ids), eager=True), there)
+    is_uuid, hi, lo = _uuid_bits(ids.fill_null(_NO_UUID) if ids.has_nulls() else ids)
+    if is_uuid.all():
+        return _struct(hi, lo, pl.repeat(None, len(ids), dtype=pl.String, eager=True), there)
     padded = pl.when(lengths == _SHORT).then(ids).otherwise(ids.str.pad_start(_SHORT, "\0"))
-    aligned = pl.select(padded.cast(pl.Binary)).to_series()
-    short_hi, short_lo = _numbers(aligned, _SHORT, pl.UInt64)
+    aligned = pl.select(padded).to_series()
+    short_hi, short_lo = _short_bits(aligned)
     rows = pl.DataFrame({"id": ids, "is_uuid": is_uuid, "hi": hi, "lo": lo, "short_hi": short_hi, "short_lo": short_lo})
-    rows = rows.with_columns(is_short=(aligned.bin.size() == _SHORT) & ~starts)
+    rows = rows.with_columns(is_short=(aligned.str.len_bytes() == _SHORT) & ~starts)
     long = rows.select(pl.when(~pl.col("is_uuid") & ~pl.col("is_short")).then("id").alias("id"))
     told = rows.select(
         hi=pl.when("is_uuid").then("hi").when("is_short").then("short_hi").otherwise(_u64(0)),
@@ -167,23 +163,18 @@ def _struct(hi: pl.Series, lo: pl.Series, text: pl.Series, there: pl.Series) -> 
     return rows.to_struct("id")
 
 
-def _numbers(raw: pl.Series, size: int, dtype: type[pl.UInt32 | pl.UInt64]) -> list[pl.Series]:
-    """The numbers, highest byte first, that values of ``size`` bytes consist of; zeros for a value of another size."""
-    count = size // _width(dtype)
-    flat = _in_a_row(raw, size, dtype)
-    return [flat.gather_every(count, number) for number in range(count)]
+def _short_bits(ids: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """The high and low 64 bits of ids of 16 bytes; of others anything."""
+    halves = _in_a_row(ids.cast(pl.Binary), pl.Array(pl.UInt64, 2), _SHORT)
+    return halves.gather_every(2), halves.gather_every(2, 1)
 
 
-def _in_a_row(raw: pl.Series, size: int, dtype: type[pl.UInt32 | pl.UInt64]) -> pl.Series:
-    """The same, one value's after the other's."""
+def _in_a_row(raw: pl.Series, numbers: pl.Array, size: int) -> pl.Series:
+    """The numbers, highest byte first, of values of ``size`` bytes, one value's after the other's; zeros for another size."""
     fits = raw.bin.size() == size
     if not fits.fill_null(value=False).all():
         raw = pl.select(pl.when(fits).then(raw).otherwise(pl.lit(bytes(size)))).to_series()
-    return raw.bin.reinterpret(dtype=pl.Array(dtype, size // _width(dtype)), endianness="big").arr.explode()
-
-
-def _width(dtype: type[pl.UInt32 | pl.UInt64]) -> int:
-    return 4 if dtype == pl.UInt32 else 8
+    return raw.bin.reinterpret(dtype=numbers, endianness="big").arr.explode()
 
 
 def _uuid_bits(ids: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series]:
@@ -193,7 +184,7 @@ def _uuid_bits(ids: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series]:
     "xxxx" "xxxx" "-xxx" "x-xx" "xx-x" "xxx-" "xxxx" "xxxx" "xxxx".
     """
     count = _UUID_LENGTH // 4
-    letters = _in_a_row(ids.cast(pl.Binary), _UUID_LENGTH, pl.UInt32)
+    letters = _letters(ids.cast(pl.Binary))
     # The values of four hexadecimal digits, one in each byte; anything where they are not digits.
     nibbles = (letters & 0x0F0F0F0F) + ((letters // 64) & 0x01010101) * 9
     # What was read, if and only if it was written in digits 0-9a-f, whose values are below 16.
@@ -210,15 +201,16 @@ def _uuid_bits(ids: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series]:
     return is_uuid, hi, lo
 
 
+def _letters(raw: pl.Series) -> pl.Series:
+    return _in_a_row(raw, pl.Array(pl.UInt32, _UUID_LENGTH // 4), _UUID_LENGTH)
+
+
 @lru_cache(maxsize=4)
 def _dashes(ids: int) -> tuple[pl.Series, pl.Series]:
     """Where the dashes are, and where not, in the letters of so many UUIDs: asked for again with every part of a column."""
     dashes = bytes(ord(letter) * (letter == "-") for letter in _NO_UUID)
     elsewhere = bytes(0xFF * (letter != "-") for letter in _NO_UUID)
-    dashed, others = (
-        _in_a_row(pl.repeat(marks, ids, dtype=pl.Binary, eager=True), _UUID_LENGTH, pl.UInt32)
-        for marks in (dashes, elsewhere)
-    )
+    dashed, others = (_letters(pl.repeat(marks, ids, dtype=pl.Binary, eager=True)) for marks in (dashes, elsewhere))
     return dashed, others
 
 
