@@ -33,13 +33,14 @@ _TIMED = (
     ("attribution", "assets.upkeep", "Upkeep.attributions"),
     ("judging impressions", "assets.upkeep", "Upkeep.judgements"),
     ("rating and drafts", "assets.upkeep", "Upkeep.rate_through"),
-    (VALIDATION, "contracts_io.frames", "Table.check"),
     (FINGERPRINTS, "contracts_io.warehouse", "_hashes"),
     (FINGERPRINTS, "contracts_io.warehouse", "_crc32"),
     (FINGERPRINTS, "assets.upkeep", "fingerprint"),
     (PUBLISHING, "contracts_io.warehouse", "Warehouse.publish"),
     (PUBLISHING, "contracts_io.warehouse", "Warehouse.sweep"),
 )
+_ASIDE = (VALIDATION, "contracts_io.frames", "Table.takes")
+"""Asked by Polars, in its threads, while what asked Polars waits."""
 _PACKAGES = ("contracts_io", "pipelines", "assets", "services")
 
 
@@ -98,7 +99,22 @@ class Shares:
 
         return called
 
-    def time(self, share: str, module: str, name: str) -> bool:
+    def aside(self, share: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """``function``, the CPU time of its thread charged to ``share`` rather than to what waits for it."""
+
+        @functools.wraps(function)
+        def called(*arguments: Any, **named: Any) -> Any:
+            began = time.thread_time()
+            try:
+                return function(*arguments, **named)
+            finally:
+                spent = time.thread_time() - began
+                for of, seconds in ((share, spent), (self._stack[-1], -spent)):
+                    self.seconds.setdefault(of, {"cpu": 0.0, "wall": 0.0})["cpu"] += seconds
+
+        return called
+
+    def time(self, share: str, module: str, name: str, *, aside: bool = False) -> bool:
         """Charge the function of that name to ``share`` from now on, wherever it was imported; gives whether there is one."""
         owner: Any = importlib.import_module(module)
         *path, last = name.split(".")
@@ -107,7 +123,7 @@ class Shares:
         function = getattr(owner, last, None)
         if not inspect.isfunction(function):
             return False
-        timed = self.timed(share, function)
+        timed = (self.aside if aside else self.timed)(share, function)
         setattr(owner, last, timed)
         ours = [m for name, m in list(sys.modules.items()) if name.partition(".")[0] in _PACKAGES]
         for where, known in [(m, known) for m in ours for known, value in vars(m).items() if value is function]:
@@ -129,6 +145,8 @@ def measured_run(home: Path, day: str, figures: Path, began: tuple[float, float]
     ]
     timed = [*_TIMED, *((CHECKS, "assets.checks", name) for name in names)]
     missing = [f"{module}.{name}" for share, module, name in timed if not shares.time(share, module, name)]
+    if not shares.time(*_ASIDE, aside=True):
+        missing.append(".".join(_ASIDE[1:]))
     report = billing.run(Home.open(home), [parse_day(day)])
     for error in report.failed.values():
         raise error

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, reduce
+from operator import or_
+from typing import Any, TypeAlias, TypeVar
 
 import pandera.polars as pa
 import polars as pl
@@ -22,7 +23,7 @@ from pandera.errors import SchemaErrors
 
 from contracts_io.calendar import INSTANT
 from contracts_io.errors import WarehouseError
-from contracts_io.ids import is_id, packed_schema, parts_schema
+from contracts_io.ids import EMPTY_ID, packed_schema, parts, parts_schema
 from contracts_io.money import FACTOR_TYPE, NANOS_TYPE, RATE_TYPE
 
 FEED_NAMES = ("impressions", "clicks", "conversions", "conversion_adjustments")
@@ -46,6 +47,10 @@ OUTCOMES = (
     "over_cap",
     "billed",
 )
+
+_Values = TypeVar("_Values", pl.Expr, pl.Series)
+_At: TypeAlias = Callable[[str], _Values]
+"""The column of a name: of what a query reads, or in memory."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ class Table:
                 continue
             for part, dtype in parts_schema(name).items():
                 is_text = dtype == pl.String()
-                checks = [pa.Check(_not_empty, name="not_empty")] if is_text and not column.nullable else []
+                checks = [_rule(_not_empty)] if is_text and not column.nullable else []
                 columns[part] = _column(dtype, column.description, *checks, nullable=column.nullable or is_text)
         return pa.DataFrameSchema(columns, checks=self.schema.checks, strict=True, ordered=True, name=self.name)
 
@@ -88,26 +93,30 @@ class Table:
         """Column names and Polars types of its files, in order."""
         return packed_schema(self.polars_schema, self.packed)
 
-    @cached_property
-    def _is_broken(self) -> pl.Expr:
-        """Whether a row breaks a rule of the schema: one boolean."""
-        nulls = [pl.col(name).has_nulls() for name, column in self.stored.columns.items() if not column.nullable]
-        rules = [(name, check) for name, column in self.stored.columns.items() for check in column.checks]
-        holds = [_expression(check, name) for name, check in [*rules, *(("*", check) for check in self.stored.checks)]]
-        return pl.any_horizontal(*nulls, *(~held.all(ignore_nulls=True) for held in holds))
-
     def empty(self) -> pl.DataFrame:
         """The table without rows."""
         return pl.DataFrame(schema=self.polars_schema)
 
+    def takes(self, rows: pl.DataFrame) -> bool:
+        """Whether no row of ``rows``, which have the shape of its files, breaks a rule of the schema.
+
+        A column at a time and without a query, so that it costs little to ask of each part of what is being written.
+        """
+        columns = self.stored.columns
+        if any(rows[name].has_nulls() for name, column in columns.items() if not column.nullable):
+            return False
+        rules = [(name, check) for name, column in columns.items() for check in column.checks]
+        rules += [("*", check) for check in self.stored.checks]
+        return all(_holds(check, rows, name).all() for name, check in rules)
+
     def check(self, frame: pl.LazyFrame, *, has_rows: bool = True) -> None:
         """Raise WarehouseError naming rule, column and a value, where a row or the shape breaks the table's schema.
 
-        Of a frame that is known to have no rows only the shape is checked. All rules are evaluated in one streaming query;
-        pandera, which runs one for each and holds what it comes to, is asked only to name what is broken.
+        Of a frame that is known to have no rows only the shape is checked. Pandera, which runs a query for each rule and
+        holds what it comes to, is asked only to name what is broken.
         """
         is_shaped = list(frame.collect_schema().items()) == list(self.stored_schema.items())
-        if is_shaped and not (has_rows and frame.select(self._is_broken).collect(engine="streaming").item()):
+        if is_shaped and (not has_rows or self.takes(frame.collect())):
             return
         depth = ValidationDepth.SCHEMA_AND_DATA if has_rows else ValidationDepth.SCHEMA_ONLY
         with config_context(validation_depth=depth):
@@ -123,28 +132,22 @@ class Table:
                 ) from None
 
 
-class _Selected:
-    """In place of the frame that pandera gives to a rule of ours: what the rule selects of it is its expression."""
-
-    @staticmethod
-    def select(expression: pl.Expr) -> pl.Expr:
-        return expression
-
-
-def _expression(check: pa.Check, column: str) -> pl.Expr:
-    """Whether each value satisfies a rule, or null."""
-    values, limits = pl.col(column), check.statistics or {}
+def _holds(check: pa.Check, rows: pl.DataFrame, column: str) -> pl.Series:
+    """Whether each row satisfies a rule, or null."""
+    limits: dict[str, Any] = check.statistics or {}
+    held: pl.Series
     match check.name:
         case "greater_than_or_equal_to":
-            return values.ge(limits["min_value"])
+            held = rows[column] >= limits["min_value"]
         case "isin":
-            return values.is_in(limits["allowed_values"])
+            held = reduce(or_, (rows[column] == value for value in limits["allowed_values"]))
         case "str_length" if (limits["min_value"], limits["max_value"]) == (1, None):
-            return values != ""  # less work than to count characters
+            held = rows[column] != ""  # less work than to count characters
         case "str_length":
-            return values.str.len_chars().is_between(limits["min_value"], limits["max_value"])
-    ours: Callable[[pa.PolarsData], pl.Expr] = check._check_fn
-    return ours(pa.PolarsData(_Selected, column))  # type: ignore[arg-type]
+            held = rows[column].str.len_chars().is_between(limits["min_value"], limits["max_value"])
+        case _:
+            held = _OURS[str(check.name)](rows.__getitem__, column)
+    return held
 
 
 def _column(dtype: Any, description: str, *checks: pa.Check, nullable: bool = False) -> pa.Column:
@@ -165,27 +168,40 @@ def _amount(description: str, *, nullable: bool = False) -> pa.Column:
 
 
 def _unsigned_amount(description: str) -> pa.Column:
-    return _column(NANOS_TYPE, description, pa.Check(_not_negative, name="not_negative"), nullable=True)
+    return _column(NANOS_TYPE, description, _rule(_not_negative), nullable=True)
 
 
-def _not_empty(data: pa.PolarsData) -> pl.LazyFrame:
-    return data.lazyframe.select(~is_id(data.key.removesuffix("_text"), ""))
+def _not_empty(at: _At[_Values], text: str) -> _Values:
+    hi, lo, _ = parts(text.removesuffix("_text"))
+    high, low, kind = EMPTY_ID
+    return ~((at(text) == kind) & (at(hi) == high) & (at(lo) == low))
 
 
-def _not_negative(data: pa.PolarsData) -> pl.LazyFrame:
-    return data.lazyframe.select(pl.col(data.key).to_physical() >= 0)
+def _not_negative(at: _At[_Values], amount: str) -> _Values:
+    return at(amount).to_physical() >= 0
 
 
-def _credit_within_whole(data: pa.PolarsData) -> pl.LazyFrame:
-    return data.lazyframe.select(pl.col(data.key).is_between(0, 1_000_000))
+def _credit_within_whole(at: _At[_Values], credit: str) -> _Values:
+    return (at(credit) >= 0) & (at(credit) <= 1_000_000)
 
 
-def _every_row_accounted_for(data: pa.PolarsData) -> pl.LazyFrame:
-    return data.lazyframe.select(pl.col("read") == pl.sum_horizontal("accepted", "duplicate", "quarantined"))
+def _every_row_accounted_for(at: _At[_Values], _: str) -> _Values:
+    return at("read") == at("accepted") + at("duplicate") + at("quarantined")
 
 
-def _quarter_hour(data: pa.PolarsData) -> pl.LazyFrame:
-    return data.lazyframe.select(pl.col(data.key) == pl.col(data.key).dt.truncate("15m"))
+def _quarter_hour(at: _At[_Values], instant: str) -> _Values:
+    return at(instant).to_physical() % (15 * 60 * 1_000_000) == 0
+
+
+_OURS: dict[str, Callable[..., Any]] = {
+    rule.__name__.removeprefix("_"): rule
+    for rule in (_not_empty, _not_negative, _credit_within_whole, _every_row_accounted_for, _quarter_hour)
+}
+
+
+def _rule(rule: Callable[[_At[pl.Expr], str], pl.Expr]) -> pa.Check:
+    """A rule of ours, said once for expressions and for columns in memory, as pandera takes it."""
+    return pa.Check(lambda data: data.lazyframe.select(rule(pl.col, data.key)), name=rule.__name__.removeprefix("_"))
 
 
 _FILE = {
@@ -303,7 +319,7 @@ _TABLES = (
             "conflicting_within_day": _count("duplicates whose content differs from the row kept, same day"),
             "conflicting_across_days": _count("duplicates whose content differs from the row kept, earlier day"),
         },
-        pa.Check(_every_row_accounted_for, name="every_row_accounted_for"),
+        _rule(_every_row_accounted_for),
     ),
     _table(
         "delivered_files",
@@ -367,9 +383,7 @@ _TABLES = (
         {
             "line_item_id": _text("campaign line of the ad server"),
             "partner_id": _text("publisher or affiliate"),
-            "quarter_hour": _column(
-                INSTANT, "start of the quarter of an hour, UTC", pa.Check(_quarter_hour, name="quarter_hour")
-            ),
+            "quarter_hour": _column(INSTANT, "start of the quarter of an hour, UTC", _rule(_quarter_hour)),
             "device_type": _text("ctv, mobile, desktop, …", nullable=True),
             "country": _text("ISO 3166-1 alpha-2", nullable=True),
             "viewable": _column(pl.Boolean, "met the viewability standard"),
@@ -480,9 +494,7 @@ _TABLES = (
             "conversion_id": _text("id of the conversion"),
             "delivery_day": _column(pl.Date, "delivery day of the conversion"),
             **_LOOKED_UP,
-            "credit": _column(
-                pl.Int64, "share of the conversion, millionths", pa.Check(_credit_within_whole, name="credit_within_whole")
-            ),
+            "credit": _column(pl.Int64, "share of the conversion, millionths", _rule(_credit_within_whole)),
         },
     ),
     _table(
@@ -552,9 +564,7 @@ _TABLES = (
             "event": _text("purchase, signup, …"),
             "partner_id": _text("partner that is paid; null on the advertiser side", nullable=True),
             "advertiser_contract_id": _text("on the partner side: the contract that was charged", nullable=True),
-            "credit": _column(
-                pl.Int64, "its credit on the term, millionths", pa.Check(_credit_within_whole, name="credit_within_whole")
-            ),
+            "credit": _column(pl.Int64, "its credit on the term, millionths", _rule(_credit_within_whole)),
             "position": _column(
                 pl.Int64,
                 "place among the term's units of the month, from 1; null: over the cap",

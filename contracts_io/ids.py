@@ -23,6 +23,8 @@ _UUID_LENGTH = 36
 _SHORT = 16
 # No text that is kept as text has one byte; Parquet's writer is ten times slower on empty ones.
 _IS_SHORT = "."
+EMPTY_ID = (0, 0, _IS_SHORT)
+"""The parts of the empty text."""
 _NO_UUID = "00000000-0000-0000-0000-000000000000"
 _ID = pl.col("id")
 _HEX = pl.Series([f"{word:04x}" for word in range(65_536)])

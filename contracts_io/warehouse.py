@@ -2,11 +2,11 @@
 
     warehouse/<table>/<partition>/<sha256 of the content>.parquet
 
-A file is written under a temporary name, synced, checked against its table's rules and renamed to the hash of its bytes;
-only then can the catalogue make it live. A process that dies at any moment leaves the old partition live and at most a
-file that nobody lists, which the next ``sweep`` removes. The same rows in the same order give the same bytes, so a repeat
-changes nothing. A file that is no longer what was written is never read: that raises WarehouseError. What a disk does to a
-file shows in a checksum of 32 bits, which costs a third of the hash that ``adledger verify`` goes by.
+A file is written under a temporary name, its rows checked against their table's rules on the way, synced, and renamed to the
+hash of its bytes; only then can the catalogue make it live. A process that dies at any moment leaves the old partition live
+and at most a file that nobody lists, which the next ``sweep`` removes. The same rows in the same order give the same bytes,
+so a repeat changes nothing. A file that is no longer what was written is never read: that raises WarehouseError. What a disk
+does to a file shows in a checksum of 32 bits, which costs a third of the hash that ``adledger verify`` goes by.
 """
 
 from __future__ import annotations
@@ -90,14 +90,23 @@ class Warehouse:
         behind.
         """
         folder = self.root / table / partition
+        rules = TABLES[table]
+        present = frame.lazy().collect_schema()
+        kept = packed(frame.lazy(), [name for name in rules.packed if name in present])
+        rules.check(kept, has_rows=False)
+        seen: list[tuple[int, bool]] = []
+
+        def look(rows: pl.DataFrame) -> pl.DataFrame:
+            seen.append((rows.height, rules.takes(rows)))
+            return rows
+
         with self._temporary() as path:
-            present = frame.lazy().collect_schema()
-            ids = TABLES[table].packed
             # Rows with ids lie in order of arrival and are looked for by them, of which the least and the greatest tell nothing.
-            self._sink(packed(frame.lazy(), [name for name in ids if name in present]), path, with_bounds=not ids)
-            written = pl.scan_parquet(path)
-            rows = int(written.select(pl.len()).collect().item())
-            TABLES[table].check(written, has_rows=rows > 0)
+            self._sink(
+                kept.map_batches(look, streamable=True, schema=rules.stored_schema), path, with_bounds=not rules.packed
+            )
+            if not all(taken for _, taken in seen):
+                rules.check(pl.scan_parquet(path))
             sha256, crc32 = _hashes(path)
             target = folder / f"{sha256}.parquet"
             with _disk_errors(target):
@@ -109,7 +118,9 @@ class Warehouse:
                 if is_new:  # or a power cut could lose the folder that the catalogue lists
                     _sync_folder(folder.parent)
                     _sync_folder(self.root)
-        return PartitionFile(table, partition, str(target.relative_to(self.root)), sha256, crc32, rows, inputs)
+        return PartitionFile(
+            table, partition, str(target.relative_to(self.root)), sha256, crc32, sum(n for n, _ in seen), inputs
+        )
 
     @contextmanager
     def staged(self, frame: pl.LazyFrame) -> Iterator[pl.LazyFrame]:
@@ -227,9 +238,9 @@ class Warehouse:
                 path.unlink(missing_ok=True)
 
     @staticmethod
-    def _sink(frame: pl.LazyFrame | pl.DataFrame, path: Path, *, with_bounds: bool) -> None:
+    def _sink(rows: pl.LazyFrame, path: Path, *, with_bounds: bool) -> None:
         with _disk_errors(path):
-            frame.lazy().sink_parquet(
+            rows.sink_parquet(
                 path,
                 compression="zstd",
                 compression_level=1,
