@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import polars as pl
 
@@ -102,9 +102,15 @@ class Warehouse:
 
         with self._temporary() as path:
             # Rows with ids lie in order of arrival and are looked for by them, of which the least and the greatest tell nothing.
-            self._sink(
-                kept.map_batches(look, streamable=True, schema=rules.stored_schema), path, with_bounds=not rules.packed
-            )
+            with_bounds = not rules.packed
+            with _new_file(path) as file:
+                kept.map_batches(look, streamable=True, schema=rules.stored_schema).sink_parquet(
+                    file,
+                    compression="zstd",
+                    compression_level=1,
+                    row_group_size=ROW_GROUP_ROWS,
+                    statistics={"min": with_bounds, "max": with_bounds, "null_count": True},
+                )
             if not all(taken for _, taken in seen):
                 rules.check(pl.scan_parquet(path))
             sha256, crc32 = _hashes(path)
@@ -126,8 +132,8 @@ class Warehouse:
     def staged(self, frame: pl.LazyFrame) -> Iterator[pl.LazyFrame]:
         """The rows of ``frame``, calculated once and kept in a temporary file for as long as the block runs."""
         with self._temporary() as path:
-            with _disk_errors(path):
-                frame.sink_parquet(path, compression="uncompressed", statistics=False, row_group_size=ROW_GROUP_ROWS)
+            with _new_file(path) as file:
+                frame.sink_parquet(file, compression="uncompressed", statistics=False, row_group_size=ROW_GROUP_ROWS)
             yield pl.scan_parquet(path)
 
     def publish(self, files: Iterable[PartitionFile]) -> list[PartitionFile]:
@@ -237,17 +243,16 @@ class Warehouse:
             with suppress(OSError):  # what stays is swept; the error that led here says more
                 path.unlink(missing_ok=True)
 
-    @staticmethod
-    def _sink(rows: pl.LazyFrame, path: Path, *, with_bounds: bool) -> None:
-        with _disk_errors(path):
-            rows.sink_parquet(
-                path,
-                compression="zstd",
-                compression_level=1,
-                row_group_size=ROW_GROUP_ROWS,
-                statistics={"min": with_bounds, "max": with_bounds, "null_count": True},
-                sync_on_close="all",
-            )
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that is on the disk when the block is through.
+
+    Polars writes to the file, not to its path: threads of a query that failed would make the file anew after it was removed.
+    """
+    with _disk_errors(path), path.open("xb", buffering=0) as file:
+        yield file
+        os.fsync(file.fileno())
 
 
 def fingerprint(*parts: object) -> str:
