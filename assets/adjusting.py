@@ -214,20 +214,22 @@ def prepare_notes(home: Home, month: Month, issued_on: date, by: str, at: dateti
     return keep(home, Act.ADJUST, month, issued_on, notes, by, at) if notes.invoices else None
 
 
-def adjust(home: Home, month: Month, issued_on: date, by: str | None = None) -> list[str]:
+def adjust(home: Home, month: Month, issued_on: date, by: str | None = None, content: str | None = None) -> list[str]:
     """Issue the credit and debit notes that a closed month needs, in one transaction; gives their numbers.
 
-    Where ``[roles] close_approval`` is set, these must be the notes that another person prepared, on their date of issue.
-    BooksError where the month is open, its drafts are older than its data or contracts, a rate that they need is missing, or
-    with what changed since it was prepared; then nothing has changed.
+    Where ``[roles] close_approval`` is set, these must be the notes that another person prepared, on their date of issue, and
+    their hash begin with ``content`` where it is given. BooksError where the month is open, its drafts are older than its data
+    or contracts, a rate that they need is missing, with what changed since it was prepared, or where contracts were approved
+    meanwhile; then nothing has changed.
     """
     upkeep = _upkeep_to_adjust(home, month, issued_on)
     with home.books.adjusting(month) as issuing:
         issuing.require_not_before(issued_on)
+        issuing.require_known(upkeep.known.approved)
         notes = _notes(home, upkeep, month, issued_on, lambda series, _: issuing.next_number(series, issued_on.year))
         if not notes.invoices:
             return []
-        prepared = prepared_for(home, Act.ADJUST, month, by) if home.settings.roles.close_approval else None
+        prepared = prepared_for(home, Act.ADJUST, month, by, content) if home.settings.roles.close_approval else None
         if prepared:
             require_as_prepared(prepared, issued_on, notes)
         for document, lines, entry in notes.issued():

@@ -23,10 +23,11 @@ from assets.preparing import (
 from assets.upkeep import DRAFTS, EARLY_DAYS, Upkeep
 from contracts_io.calendar import ONE_DAY, Month, days_between, format_instant, last_utc_day_of
 from contracts_io.errors import BooksError, FeedError
-from contracts_io.feeds.landing import find_delivery
-from contracts_io.frames import FEED_NAMES
+from contracts_io.feeds.landing import Delivery, find_delivery
 from contracts_io.home import Home
 from contracts_io.store.documents import Act, Prepared, already_closed, not_over
+
+_TOUCHES = ("impressions", "clicks")
 
 
 def reasons_against_close(home: Home, month: Month, upkeep: Upkeep) -> list[str]:
@@ -67,26 +68,45 @@ def nothing_delivered(home: Home, month: Month) -> str:
 def _delivered_again(home: Home, month: Month, upkeep: Upkeep) -> list[str]:
     """Days whose landing folders are not what was taken in: delivered again, or run again and failed.
 
-    A folder that is gone was archived and says nothing. Every file is hashed, which takes its time and is done once a month.
+    A folder that is gone was archived and says nothing. Of a day that is only looked back at, for touches, the files count
+    alone: settings may have changed since it was right to read it by those of then. Every file is hashed, which takes its time
+    and is done once a month.
     """
     needed = last_day_needed(home, month, upkeep)
     reasons = []
-    for feed in FEED_NAMES:
-        first = _first_day_billed(month, feed, upkeep)
+    for feed, settings in home.settings.feeds.items():
+        billed_from = _first_day_billed(month, feed, upkeep)
+        first = min(billed_from, _first_day_looked_back_at(month, upkeep)) if feed in _TOUCHES else billed_from
         for text, live in home.warehouse.catalogue.live(feed).items():
             day = date.fromisoformat(text)
             if day > needed or day < first or not (home.landing / feed / text).is_dir():
                 continue
+            if day < billed_from and not settings.enabled:
+                continue
             try:
-                changed = (
-                    delivery_inputs(home, find_delivery(home.landing, feed, day, home.settings.feeds[feed])) != live.inputs
-                )
+                delivery = find_delivery(home.landing, feed, day, settings)
             except FeedError as error:
                 reasons.append(f"{error.where}: {error.what}: put it right, then run `adledger run {day}`")
                 continue
-            if changed:
+            if delivery_inputs(home, delivery) != live.inputs and (day >= billed_from or not _was_taken_in(home, delivery)):
                 reasons.append(f"the {feed} of {day} are not what was taken in: run `adledger run {day}`")
     return reasons
+
+
+def _was_taken_in(home: Home, delivery: Delivery) -> bool:
+    """Whether the day's rows of the feed were made from these very files, under whatever settings."""
+    taken_in = (
+        home.warehouse.read("delivered_files", [str(delivery.day)]).filter(feed=delivery.feed).select("file", "sha256")
+    )
+    return set(taken_in.collect().iter_rows()) == {(file.name, file.sha256) for file in delivery.files}
+
+
+def _first_day_looked_back_at(month: Month, upkeep: Upkeep) -> date:
+    """The first delivery day that can hold touches of conversions which are billed in the month."""
+    first = month.first - upkeep.known.longest_validation
+    lookback = upkeep.known.attribution.longest_lookback(first, month.last)
+    whole_days = -(-lookback // ONE_DAY)
+    return first - (whole_days + EARLY_DAYS + 1) * ONE_DAY if lookback else month.first
 
 
 def _first_day_billed(month: Month, feed: str, upkeep: Upkeep) -> date:
@@ -166,22 +186,26 @@ def prepare(home: Home, month: Month, issued_on: date, by: str, at: datetime) ->
     return keep(home, Act.CLOSE, month, issued_on, documents, by, at)
 
 
-def close(home: Home, month: Month, issued_on: date, by: str | None = None) -> None:
+def close(home: Home, month: Month, issued_on: date, by: str | None = None, content: str | None = None) -> None:
     """Issue the documents that the month's drafts are, and close it, in one transaction.
 
-    Where ``[roles] close_approval`` is set, these must be the documents that another person prepared, on their date of issue.
-    BooksError where the month is closed, with every reason that stands against it, or with what changed since it was
-    prepared; then nothing has changed.
+    Where ``[roles] close_approval`` is set, these must be the documents that another person prepared, on their date of issue,
+    and their hash begin with ``content`` where it is given. BooksError where the month is closed, with every reason that stands
+    against it, with what changed since it was prepared, or where contracts were approved meanwhile; then nothing has changed.
     """
     if closed := home.books.closed_months().get(month):
         raise already_closed(month, closed.closed_on)
-    prepared = prepared_for(home, Act.CLOSE, month, by) if home.settings.roles.close_approval else None
+    by_two = home.settings.roles.close_approval
+    if by_two:
+        prepared_for(home, Act.CLOSE, month, by, content)  # what can be refused at once is
     upkeep = Upkeep(home)
     require_nothing_against(Act.CLOSE, month, standing_against(home, month, issued_on, upkeep))
     stale = upkeep.is_stale(month)
     drafts = {table: home.warehouse.catalogue.live(table, [str(month)]).get(str(month)) for table in DRAFTS}
     with home.books.closing(month) as closing:
         closing.require_not_before(issued_on)
+        closing.require_known(upkeep.known.approved)
+        prepared = prepared_for(home, Act.CLOSE, month, by, content) if by_two else None
         if stale or any(closing.live_content(table) != (file and file.sha256) for table, file in drafts.items()):
             raise BooksError(
                 f"the drafts of {month} are older than its data or contracts",

@@ -24,11 +24,13 @@ _ISSUED = {
 class IssueConfig(dg.Config):
     """How documents are issued: ``issued_on`` is the date, YYYY-MM-DD, ``by`` who issues them where ``[roles]`` says who may.
 
+    ``content``: 12 digits or more of the hash of what was prepared, where only that very content may be issued.
     The date is asked for, so that nobody closes a month by materializing everything.
     """
 
     issued_on: str
     by: str = ""
+    content: str = ""
 
 
 def _columns(table: str) -> dg.TableSchema:
@@ -60,7 +62,7 @@ def issue(context: dg.AssetExecutionContext, config: IssueConfig, home: HomeReso
     issued_on = parse_day(config.issued_on)
     with home.open().lock() as here:
         here.settings.roles.require("close", config.by or None)
-        close(here, month, issued_on, config.by or None)
+        close(here, month, issued_on, config.by or None, config.content or None)
         tables = document_frames(here.books.invoices(month), here.books.payouts(month), here.books.journal(month))
         described = {
             "invoices": by_currency(tables["invoices"], "total"),
@@ -93,7 +95,7 @@ def issue_notes(context: dg.AssetExecutionContext, config: IssueConfig, home: Ho
     month = Month.parse(context.partition_key[:7])
     with home.open().lock() as here:
         here.settings.roles.require("close", config.by or None)
-        numbers = adjust(here, month, parse_day(config.issued_on), config.by or None)
+        numbers = adjust(here, month, parse_day(config.issued_on), config.by or None, config.content or None)
         yield dg.MaterializeResult(
             asset_key="notes", metadata=rows(len(numbers)) | {"numbers": ", ".join(numbers) or "none"}
         )

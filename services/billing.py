@@ -120,19 +120,32 @@ class _Drafted:
         }
 
 
-def close(home: Home, month: Month, issued_on: date, by: str | None = None, progress: Progress = unseen) -> None:
+def close(
+    home: Home,
+    month: Month,
+    issued_on: date,
+    by: str | None = None,
+    progress: Progress = unseen,
+    *,
+    content: str | None = None,
+) -> None:
     """Bring everything up to date, issue the month's documents and close it; RoleError where ``by`` may not.
 
-    Where ``[roles] close_approval`` is set, this is the approval of what another person prepared. BooksError where the month
-    is closed already or something stands against closing it; then nothing was issued.
+    Where ``[roles] close_approval`` is set, this is the approval of what another person prepared; ``content`` as of
+    ``preparing.prepared_for``. BooksError where the month is closed already or something stands against closing it; then
+    nothing was issued.
     """
     _require_closable(home, month, issued_on, by)
     with _writing(home) as orchestrator:
         _bring_up_to_date(home, orchestrator, progress)
         progress("closing", 0, 1)
-        config = {"ops": {"issue": {"config": {"issued_on": str(issued_on), "by": by or ""}}}}
+        config = {"ops": {"issue": {"config": _issue_config(issued_on, by, content)}}}
         orchestrator.run("close_month", month.first, config)
         progress("closing", 1, 1)
+
+
+def _issue_config(issued_on: date, by: str | None, content: str | None) -> dict[str, str]:
+    return {"issued_on": str(issued_on), "by": by or "", "content": content or ""}
 
 
 def prepare(
@@ -245,17 +258,26 @@ def _require_something_delivered(home: Home, month: Month) -> None:
         )
 
 
-def adjust(home: Home, month: Month, issued_on: date, by: str | None = None, progress: Progress = unseen) -> list[str]:
+def adjust(
+    home: Home,
+    month: Month,
+    issued_on: date,
+    by: str | None = None,
+    progress: Progress = unseen,
+    *,
+    content: str | None = None,
+) -> list[str]:
     """Bring everything up to date and issue the notes that a closed month needs; gives their numbers, none: nothing changed.
 
-    Where ``[roles] close_approval`` is set, this is the approval of what another person prepared. RoleError where ``by`` may
-    not, BooksError where the month is open or something stands against adjusting it; then nothing was issued.
+    Where ``[roles] close_approval`` is set, this is the approval of what another person prepared; ``content`` as of
+    ``preparing.prepared_for``. RoleError where ``by`` may not, BooksError where the month is open or something stands against
+    adjusting it; then nothing was issued.
     """
     _require_adjustable(home, month, by)
     with _writing(home) as orchestrator:
         _bring_up_to_date(home, orchestrator, progress)
         before = {document.number for document, _ in home.books.invoices(month)}
-        config = {"ops": {"issue_notes": {"config": {"issued_on": str(issued_on), "by": by or ""}}}}
+        config = {"ops": {"issue_notes": {"config": _issue_config(issued_on, by, content)}}}
         orchestrator.run("adjust_month", month.first, config)
         return [document.number for document, _ in home.books.invoices(month) if document.number not in before]
 

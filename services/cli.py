@@ -11,7 +11,7 @@ import os
 import sys
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -211,9 +211,17 @@ def ui(host: str, port: int, home: str | None) -> None:
     serve_ui(open_home(home), host, port)
 
 
-def main() -> None:
-    """The entry point: every refusal becomes one message on standard error and exit status 1."""
+def main() -> NoReturn:
+    """The entry point of a process, which ends with it."""
     gc.set_threshold(_OBJECTS, 50, 100)
+    try:
+        answer()
+    finally:
+        gc.freeze()  # nor is what the system takes back anyway looked through at the end
+
+
+def answer() -> NoReturn:
+    """Do what the command line says and exit; every refusal becomes one message on standard error and exit status 1."""
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.exceptions.Abort:
@@ -240,8 +248,6 @@ def main() -> None:
             err=True,
         )
         sys.exit(1)
-    finally:
-        gc.freeze()  # nor is what the system takes back anyway looked through at the end
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -68,22 +68,29 @@ def close(month: Month, home: str | None, json_output: bool, **options: Any) -> 
     from services import billing, show  # noqa: PLC0415
 
     asked, here = _Asked(**options), open_home(home)
-    if (issued_on := _date_to_issue_on(here, Act.CLOSE, month, asked, json_output=json_output)) is None:
+    if (now_issued := _to_issue(here, Act.CLOSE, month, asked, json_output=json_output)) is None:
         return
     with show.progress() as progress:
-        billing.close(here, month, issued_on, asked.by, progress)
+        billing.close(here, month, now_issued.on, asked.by, progress, content=now_issued.content)
     _print_closed(here, month, json_output=json_output)
 
 
-def _date_to_issue_on(home: Home, act: Act, month: Month, asked: _Asked, *, json_output: bool) -> date | None:
-    """The date on which documents are issued now; None where that was only to be shown, or prepared, which is done."""
+class _ToIssue(NamedTuple):
+    """The date on which documents are issued, and the hash of what was prepared, which another person approves with it."""
+
+    on: date
+    content: str | None
+
+
+def _to_issue(home: Home, act: Act, month: Month, asked: _Asked, *, json_output: bool) -> _ToIssue | None:
+    """What is to be issued now; None where that was only to be shown, or prepared, which is done."""
     from services import billing, reports, show  # noqa: PLC0415
 
     at = now()
-    issued_on = asked.issued_on or at.date()
+    issued_on, content = asked.issued_on or at.date(), None
     if asked.approve:
         prepared = billing.to_approve(home, act, month, asked.by, asked.content)
-        issued_on = asked.issued_on or prepared.issued_on
+        issued_on, content = asked.issued_on or prepared.issued_on, prepared.content_hash
     # It is tomorrow already somewhere.
     if issued_on > at.date() + timedelta(days=1):
         said = f"documents dated {issued_on} lie in the future: no document can be dated earlier after this"
@@ -93,7 +100,7 @@ def _date_to_issue_on(home: Home, act: Act, month: Month, asked: _Asked, *, json
         reports.print_dry_run(act, month, found, json_output=json_output)
         return None
     if asked.approve or not home.settings.roles.close_approval:
-        return issued_on
+        return _ToIssue(issued_on, content)
     with show.progress() as progress:
         kept = billing.prepare(home, act, month, issued_on, asked.by, at, progress)
     if kept is None:
@@ -129,10 +136,10 @@ def adjust(month: Month, home: str | None, json_output: bool, **options: Any) ->
     from services import billing, show  # noqa: PLC0415
 
     asked, here = _Asked(**options), open_home(home)
-    if (issued_on := _date_to_issue_on(here, Act.ADJUST, month, asked, json_output=json_output)) is None:
+    if (now_issued := _to_issue(here, Act.ADJUST, month, asked, json_output=json_output)) is None:
         return
     with show.progress() as progress:
-        numbers = billing.adjust(here, month, issued_on, asked.by, progress)
+        numbers = billing.adjust(here, month, now_issued.on, asked.by, progress, content=now_issued.content)
     _print_notes(here, month, numbers, json_output=json_output)
 
 

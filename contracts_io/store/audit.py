@@ -79,7 +79,9 @@ class Verified(NamedTuple):
 
 
 def lock(connection: sa.Connection) -> None:
-    """Let no other writer in until the caller's transaction ends; SQLite's write transaction already does.
+    """Let nobody else decide on contracts, prepare or issue until the caller's transaction ends.
+
+    SQLite's write transaction lets no other writer in already.
 
     On PostgreSQL this is an advisory lock: to lock a table or a row takes the right to change it, which nobody has here.
     """

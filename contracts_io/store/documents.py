@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from contracts_io.calendar import Month
 from contracts_io.errors import BooksError
+from contracts_io.store import audit
 from contracts_io.store.base import reading, writing
 from contracts_io.store.document_tables import (
     Invoice,
@@ -104,15 +105,20 @@ class Books:
 
     @contextmanager
     def closing(self, month: Month) -> Iterator[Issuing]:
-        """One transaction in which a month is issued and closed; BooksError where it is closed already."""
+        """One transaction in which a month is issued and closed; BooksError where it is closed already.
+
+        Until it ends nothing about contracts is decided, and nothing prepared.
+        """
         with writing(self._engine) as connection:
+            audit.lock(connection)
             self._require_open(connection, month)
             yield Issuing(connection, month)
 
     @contextmanager
     def adjusting(self, month: Month) -> Iterator[Issuing]:
-        """One transaction in which a closed month is adjusted; BooksError where it is open."""
+        """The same for a closed month that is adjusted; BooksError where it is open."""
         with writing(self._engine) as connection:
+            audit.lock(connection)
             self._require_closed(connection, month)
             yield Issuing(connection, month)
 
@@ -148,6 +154,7 @@ class Books:
         """
         require = self._require_open if prepared.act is Act.CLOSE else self._require_closed
         with writing(self._engine) as connection:
+            audit.lock(connection)
             require(connection, prepared.month)
             here = _of_act(prepared.act, prepared.month)
             last = connection.scalar(sa.select(sa.func.max(prepared_documents.c.sequence)).where(here)) or 0

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import sqlalchemy as sa
 
 from contracts_io.calendar import Month
 from contracts_io.errors import BooksError
+from contracts_io.lifecycle import ApprovedVersion, State
 from contracts_io.store.catalogue import current_snapshot, lake_file
+from contracts_io.store.contract_tables import contract_version
 from contracts_io.store.document_tables import (
     Invoice,
     JournalLine,
@@ -32,6 +34,8 @@ from contracts_io.store.document_tables import (
     row_of,
 )
 
+_NAMED = 3
+
 
 class Issuing:
     """Documents being issued for a month: everything done through it is kept together, or nothing is."""
@@ -45,6 +49,31 @@ class Issuing:
         latest = last_issued_on(self._connection)
         if latest is not None and issued_on < latest:
             raise issued_later(self._month, issued_on, latest)
+
+    def require_known(self, approved: Mapping[str, Sequence[ApprovedVersion]]) -> None:
+        """BooksError where a contract version was approved that is not among ``approved``, which the drafts went by.
+
+        None can be until the transaction ends: whoever approves waits for it.
+        """
+        is_approved = contract_version.c.state == State.APPROVED.value
+        count = self._connection.scalar(sa.select(sa.func.count()).where(is_approved))
+        if count == sum(map(len, approved.values())):  # what is approved stays so
+            return
+        columns = (contract_version.c[name] for name in ("contract_id", "version", "decided_by", "decided_at"))
+        known = {contract_id: {version.version for version in versions} for contract_id, versions in approved.items()}
+        since = [
+            f"{contract_id} version {version} (by {by} at {at})"
+            for contract_id, version, by, at in self._connection.execute(
+                sa.select(*columns).where(is_approved).order_by("decided_at", "contract_id", "version")
+            )
+            if version not in known.get(contract_id, ())
+        ]
+        named = ", ".join(since[:_NAMED]) + (f" and {len(since) - _NAMED} more" if len(since) > _NAMED else "")
+        raise BooksError(
+            f"contracts were approved since its drafts were made: {named}",
+            where=str(self._month),
+            remedy="nothing was issued; run the same command again, which goes by them",
+        )
 
     def live_content(self, table: str) -> str | None:
         """The content hash of the month's live partition of a warehouse table, as this transaction sees it."""

@@ -244,7 +244,7 @@ def test_a_postgresql_that_stops_in_the_middle_of_a_close_has_issued_nothing_whe
 def _refusal(capsys: pytest.CaptureFixture[str]) -> str:
     """What the command in ``sys.argv`` says, which ends with exit status 1 and one message for people."""
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        cli.answer()
     said = capsys.readouterr().err
     assert ended.value.code == 1
     assert said.count("error: ") == 1

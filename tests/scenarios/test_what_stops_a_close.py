@@ -22,6 +22,7 @@ from small_world import (
     deliver,
     impression,
     make_home,
+    purchase,
     run,
     small_world,
 )
@@ -70,6 +71,74 @@ def test_a_day_before_the_month_that_validation_days_reach_stops_the_close_too(
     against = billing.dry_run(home, Act.CLOSE, NOVEMBER, date(2026, 12, 5)).against
     said = f"the conversions of {FIRST} are not what was taken in: run `adledger run {FIRST}`"
     assert (said in against) is stops
+
+
+def said_of_impressions(home: Home) -> list[str]:
+    """What a close of November would say of the impressions of 28 October, three days before November's own deliveries."""
+    against = billing.dry_run(home, Act.CLOSE, NOVEMBER, date(2026, 12, 5)).against
+    return [reason for reason in against if f"the impressions of {FIRST}" in reason]
+
+
+@pytest.mark.parametrize(
+    ("lookback", "stops"),
+    [("{view: 3d, click: 2d}", True), ("{view: 0d, click: 1d}", True), ("{view: 0d, click: 0d}", False)],
+)
+def test_a_day_whose_touches_conversions_of_the_month_look_back_at_stops_the_close(
+    tmp_path: Path, lookback: str, *, stops: bool
+) -> None:
+    home = make_home(tmp_path / "home", contracts=[ADVERTISER.replace("{view: 3d, click: 2d}", lookback)])
+    run(home, *DAYS)
+    assert said_of_impressions(home) == []
+    deliver(home, "impressions", FIRST, LATER)
+    said = [f"the impressions of {FIRST} are not what was taken in: run `adledger run {FIRST}`"]
+    assert said_of_impressions(home) == (said if stops else [])
+    run(home, FIRST)
+    assert said_of_impressions(home) == []
+
+
+def test_touches_as_far_back_as_lookback_and_validation_days_together_stop_the_close(tmp_path: Path) -> None:
+    """What is billed on 1 November was bought on 22 October and seen from 2 October on, delivered at most 3 days before."""
+    document = ADVERTISER.replace("currency: USD", "currency: USD\nvalidation_days: 10", 1).replace("view: 3d", "view: 20d")
+    home = Home.create(tmp_path / "home")
+    agree(home, document)
+    days = [date(2026, 9, 28), date(2026, 9, 29)]
+    for day in [*days, LAST]:
+        deliver(home, "impressions", day, [])
+        deliver(home, "conversions", day, [])
+    run(home, *days, LAST)
+    for day in days:
+        deliver(home, "impressions", day, LATER)
+        deliver(home, "conversions", day, [purchase("late", f"{day}T10:00:00Z", "hh", "1.00")])
+    against = billing.dry_run(home, Act.CLOSE, OCTOBER.next, date(2026, 12, 5)).against
+    assert [reason for reason in against if "not what was taken in" in reason] == [
+        f"the impressions of {days[1]} are not what was taken in: run `adledger run {days[1]}`"
+    ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "",
+        "horizon_days = 8\n",
+        '[feeds.impressions]\nnull_values = ["none"]\n',
+        "[feeds.impressions]\nenabled = false\n",
+    ],
+    ids=["delivered again", "another horizon", "read in another way", "switched off"],
+)
+def test_a_day_that_is_looked_back_at_stops_nothing_while_its_files_say_the_same(
+    undisturbed: Home, copy_of: Copy, settings: str
+) -> None:
+    home = copy_of(undisturbed)
+    deliver(home, "impressions", FIRST, small_world()["impressions", FIRST])
+    with (home.root / SETTINGS_FILE).open("a", encoding="utf-8") as file:
+        file.write(settings)
+    assert said_of_impressions(Home.open(home.root)) == []
+
+
+def test_a_day_that_is_looked_back_at_stops_nothing_once_its_folder_is_archived(undisturbed: Home, copy_of: Copy) -> None:
+    home = copy_of(undisturbed)
+    shutil.rmtree(home.landing / "impressions" / str(FIRST))
+    assert said_of_impressions(home) == []
 
 
 def test_a_day_whose_run_failed_stops_the_close(undisturbed: Home, copy_of: Copy) -> None:
