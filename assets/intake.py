@@ -4,7 +4,7 @@ A day may be run again, or after a later one. An id counts on the earliest day t
 one are settled again from what they hold (accepted rows and the repeats that were dropped), never from their files.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from contracts_io.feeds.rows import FileRows
 from contracts_io.frames import FEED_NAMES, TABLES
 from contracts_io.home import Home
 from contracts_io.ids import packed, parts, unpacked
+from contracts_io.texts import MOST_VALUES, as_codes
 from contracts_io.warehouse import PartitionFile, fingerprint
 from pipelines.conversions import EVENT, HOUSEHOLD_KEY, ORDER_KEY, conversion_states, household_conversions
 from pipelines.duplicates import key, settle, suspects
@@ -99,7 +100,7 @@ def _settled(home: Home, delivery: Delivery, day: date, read: tuple[FileRows, ..
         keys = pl.concat([rows.keys for rows in judged.values()]) if judged else pl.Series(dtype=pl.Int64)
         doubtful = pl.col(key(feed)).is_in(suspects(keys, earlier, feed).implode())
         looked_at = [rows.look(doubtful | ~is_usable) for rows in judged.values()]
-        looked = pl.concat(rows for rows, _ in looked_at) if looked_at else pl.DataFrame(schema=_judged_schema(feed))
+        looked = pl.concat(found.rows for found in looked_at) if looked_at else pl.DataFrame(schema=_judged_schema(feed))
         refused = looked.filter(~is_usable).select(*ARRIVAL, reason=pl.col(REFUSAL))
         before = earlier.filter(doubtful).collect(engine="streaming")
         settled = settle(_as_text(feed, looked.filter(is_usable).drop(USABLE, REFUSAL)), _as_text(feed, before), feed)
@@ -109,8 +110,12 @@ def _settled(home: Home, delivery: Delivery, day: date, read: tuple[FileRows, ..
             for name, rows in judged.items()
         ]
         rows = pl.concat(counting) if counting else TABLES[feed].empty().lazy()
-        quarantine = _quarantine(feed, day, refused, [source for _, source in looked_at])
-        accepted = home.warehouse.write(feed, str(day), rows, inputs)
+        quarantine = _quarantine(feed, day, refused, [found.source for found in looked_at])
+        others = _told([found.others for found in looked_at])
+        if others is not None:
+            kept = looked.filter(is_usable).join(left_out, on=ARRIVAL, how="anti")
+            rows = as_codes(rows, {name: {*texts, *kept[name].drop_nulls()} for name, texts in others.items()})
+        accepted = home.warehouse.write(feed, str(day), rows, inputs, is_coded=others is not None)
         repeated = home.warehouse.write(f"{feed}_repeated", str(day), settled.repeats, inputs)
     total = sum(file.rows for file in read)
     return _FeedDay(
@@ -128,15 +133,26 @@ def _settled(home: Home, delivery: Delivery, day: date, read: tuple[FileRows, ..
     )
 
 
+class _Looked(NamedTuple):
+    """What was found in a file: ``rows`` as ``pipelines.intake.judge`` gives them, ``source`` to ask for their contents.
+
+    ``others``: of the rows that were left, the values of each column that the feed's table keeps as codes; None: not known.
+    """
+
+    rows: pl.DataFrame
+    source: FileRows
+    others: Mapping[str, set[str]] | None
+
+
 class _Judged(NamedTuple):
     """The rows of a file as ``pipelines.intake.judge`` gives them, to be read more than once, and the keys of their ids.
 
-    ``look`` gives those that an expression is true of, and the file's rows to ask for the contents of these.
+    ``look`` looks for those that an expression is true of.
     """
 
     judged: pl.LazyFrame
     keys: pl.Series
-    look: Callable[[pl.Expr], tuple[pl.DataFrame, FileRows]]
+    look: Callable[[pl.Expr], _Looked]
 
 
 @contextmanager
@@ -151,18 +167,48 @@ def _judged(home: Home, file: FileRows, feed: str, day: date) -> Iterator[_Judge
         with home.warehouse.staged(packed(file.raw.select(id_column), [id_column])) as ids:
             rows = judged(pl.concat([ids, file.raw.drop(id_column)], how="horizontal"))
 
-            def looked_up(where: pl.Expr) -> tuple[pl.DataFrame, FileRows]:
-                chosen = only(_collected(rows.select("row", where.alias("chosen")).filter("chosen").select("row")).to_list())
-                return judged(chosen.raw).collect(), chosen
+            def looked_up(where: pl.Expr) -> _Looked:
+                numbers, others = _looked_through(rows, where, TABLES[feed].coded)
+                chosen = only(numbers)
+                return _Looked(judged(chosen.raw).collect(), chosen, others)
 
             yield _Judged(rows, _collected(ids.select(key(feed))), looked_up)
     else:
         with home.warehouse.staged(judged(file.raw)) as rows:
 
-            def looked_through(where: pl.Expr) -> tuple[pl.DataFrame, FileRows]:
-                return rows.filter(where).collect(engine="streaming"), file
+            def looked_through(where: pl.Expr) -> _Looked:
+                return _Looked(rows.filter(where).collect(engine="streaming"), file, None)
 
             yield _Judged(rows, _collected(rows.select(key(feed))), looked_through)
+
+
+def _looked_through(rows: pl.LazyFrame, where: pl.Expr, coded: Sequence[str]) -> tuple[list[int], dict[str, set[str]]]:
+    """The numbers of the rows that ``where`` is true of, and of the others the values of each column of ``coded``.
+
+    Of a column of too many values to be codes not all are given.
+    """
+    others: dict[str, set[str]] = {name: set() for name in coded}
+
+    def look(part: pl.DataFrame) -> pl.DataFrame:
+        for name, texts in others.items():
+            if len(texts) <= MOST_VALUES and not texts.issuperset(part[name].unique().drop_nulls()):
+                texts.update(part[name].filter(~part["chosen"]).unique().drop_nulls())
+        return part
+
+    marked = rows.select("row", *coded, where.alias("chosen"))
+    passed = marked.map_batches(look, streamable=True) if coded else marked
+    return _collected(passed.filter("chosen").select("row")).to_list(), others
+
+
+def _told(of_files: Sequence[Mapping[str, set[str]] | None]) -> dict[str, set[str]] | None:
+    """The values that all files together have; None where those of one are not known."""
+    together: dict[str, set[str]] = {}
+    for texts in of_files:
+        if texts is None:
+            return None
+        for name, found in texts.items():
+            together.setdefault(name, set()).update(found)
+    return together if of_files else None
 
 
 def _collected(column: pl.LazyFrame) -> pl.Series:

@@ -107,10 +107,10 @@ class Upkeep:
         """Count and lay out every day whose impressions or clicks are not those its counts and touches were made from."""
         warehouse = self.warehouse
         for day, inputs in self._stale_delivery_inputs().items():
-            served, clicked = warehouse.read_packed("impressions", [day]), warehouse.read_packed("clicks", [day])
+            served, clicked = warehouse.read_as_kept("impressions", day), warehouse.read_as_kept("clicks", day)
             files = [
-                warehouse.write("delivery_counts", day, delivery_counts(served), inputs),
-                warehouse.write("touches", day, touches(served, clicked), inputs),
+                warehouse.write("delivery_counts", day, delivery_counts(served), inputs, is_coded=True),
+                warehouse.write("touches", day, touches(served, clicked), inputs, is_coded=True),
             ]
             accounted = self._counts_add_up(day, files)
             checks.require([accounted], where=f"delivery day {day}")

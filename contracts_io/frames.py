@@ -25,6 +25,7 @@ from contracts_io.calendar import INSTANT
 from contracts_io.errors import WarehouseError
 from contracts_io.ids import EMPTY_ID, packed_schema, parts, parts_schema
 from contracts_io.money import FACTOR_TYPE, NANOS_TYPE, RATE_TYPE
+from contracts_io.texts import as_texts
 
 FEED_NAMES = ("impressions", "clicks", "conversions", "conversion_adjustments")
 RATE_KINDS = ("per_mille", "flat", "percent")
@@ -63,6 +64,8 @@ class Table:
     schema: pa.DataFrameSchema
     packed: tuple[str, ...] = ()
     """Its columns of ids that are kept as integers (``contracts_io.ids``)."""
+    coded: tuple[str, ...] = ()
+    """Its columns of texts of few values that are kept as codes (``contracts_io.texts``)."""
 
     @property
     def columns(self) -> list[str]:
@@ -107,7 +110,12 @@ class Table:
             return False
         rules = [(name, check) for name, column in columns.items() for check in column.checks]
         rules += [("*", check) for check in self.stored.checks]
-        return all(_holds(check, rows, name).all() for name, check in rules)
+
+        def at(name: str) -> pl.Series:
+            dtype = rows[name].dtype
+            return dtype.categories if isinstance(dtype, pl.Enum) else rows[name]
+
+        return all(_holds(check, at, name).all() for name, check in rules)
 
     def check(self, frame: pl.LazyFrame, *, has_rows: bool = True) -> None:
         """Raise WarehouseError naming rule, column and a value, where a row or the shape breaks the table's schema.
@@ -115,6 +123,8 @@ class Table:
         Of a frame that is known to have no rows only the shape is checked. Pandera, which runs a query for each rule and
         holds what it comes to, is asked only to name what is broken.
         """
+        schema = frame.collect_schema()
+        frame = as_texts(frame, [name for name in self.coded if isinstance(schema.get(name), pl.Enum)])
         is_shaped = list(frame.collect_schema().items()) == list(self.stored_schema.items())
         if is_shaped and (not has_rows or self.takes(frame.collect())):
             return
@@ -132,21 +142,21 @@ class Table:
                 ) from None
 
 
-def _holds(check: pa.Check, rows: pl.DataFrame, column: str) -> pl.Series:
+def _holds(check: pa.Check, at: _At[pl.Series], column: str) -> pl.Series:
     """Whether each row satisfies a rule, or null."""
     limits: dict[str, Any] = check.statistics or {}
     held: pl.Series
     match check.name:
         case "greater_than_or_equal_to":
-            held = rows[column] >= limits["min_value"]
+            held = at(column) >= limits["min_value"]
         case "isin":
-            held = reduce(or_, (rows[column] == value for value in limits["allowed_values"]))
+            held = reduce(or_, (at(column) == value for value in limits["allowed_values"]))
         case "str_length" if (limits["min_value"], limits["max_value"]) == (1, None):
-            held = rows[column] != ""  # less work than to count characters
+            held = at(column) != ""  # less work than to count characters
         case "str_length":
-            held = rows[column].str.len_chars().is_between(limits["min_value"], limits["max_value"])
+            held = at(column).str.len_chars().is_between(limits["min_value"], limits["max_value"])
         case _:
-            held = _OURS[str(check.name)](rows.__getitem__, column)
+            held = _OURS[str(check.name)](at, column)
     return held
 
 
@@ -270,13 +280,17 @@ def _table(
     columns: dict[str, pa.Column],
     *checks: pa.Check,
     packed: tuple[str, ...] = (),
+    coded: tuple[str, ...] = (),
 ) -> Table:
     schema = pa.DataFrameSchema(columns, checks=list(checks), strict=True, ordered=True, name=name)
-    return Table(name, partition, description, schema, packed)
+    return Table(name, partition, description, schema, packed, coded)
 
 
-def _accepted(feed: str, description: str, columns: dict[str, pa.Column], *packed: str) -> Table:
-    return _table(feed, "day", f"Accepted {description} of a delivery day, each id once.", _FILE | columns, packed=packed)
+def _accepted(
+    feed: str, description: str, columns: dict[str, pa.Column], *packed: str, coded: tuple[str, ...] = ()
+) -> Table:
+    said = f"Accepted {description} of a delivery day, each id once."
+    return _table(feed, "day", said, _FILE | columns, packed=packed, coded=coded)
 
 
 def _repeated(feed: str, description: str, columns: dict[str, pa.Column], *packed: str) -> Table:
@@ -285,7 +299,14 @@ def _repeated(feed: str, description: str, columns: dict[str, pa.Column], *packe
 
 
 _TABLES = (
-    _accepted("impressions", "impressions", _IMPRESSION, "impression_id", "household_id"),
+    _accepted(
+        "impressions",
+        "impressions",
+        _IMPRESSION,
+        "impression_id",
+        "household_id",
+        coded=("file", "line_item_id", "partner_id", "device_type", "country", "invalid_reason"),
+    ),
     _accepted("clicks", "clicks", _CLICK, "click_id", "household_id"),
     _accepted("conversions", "conversions", _CONVERSION, "conversion_id"),
     _accepted("conversion_adjustments", "reversals and restatements", _ADJUSTMENT, "adjustment_id"),
@@ -392,6 +413,7 @@ _TABLES = (
             "impressions": _count("accepted impressions", least=1),
             "cost": _unsigned_amount("sum of their cleared prices, in the settings' cost_currency"),
         },
+        coded=("line_item_id", "partner_id", "device_type", "country"),
     ),
     _table(
         "judged_impressions",
@@ -452,6 +474,7 @@ _TABLES = (
             "completed": _column(pl.Boolean, "a view that was played to its end"),
         },
         packed=("household_id", "touch_id"),
+        coded=("touch_kind", "line_item_id", "partner_id"),
     ),
     _table(
         "attributions",

@@ -18,7 +18,7 @@ import shutil
 import uuid
 import zlib
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -27,8 +27,9 @@ from typing import BinaryIO, Protocol
 import polars as pl
 
 from contracts_io.errors import WarehouseError
-from contracts_io.frames import TABLES
+from contracts_io.frames import TABLES, Table
 from contracts_io.ids import is_id, packed, unpacked
+from contracts_io.texts import as_codes, as_texts, distinct
 
 ROW_GROUP_ROWS = 122_880
 _STAGING = ".staging"
@@ -82,29 +83,48 @@ class Warehouse:
         self.root = root
         self.catalogue = catalogue
 
-    def write(self, table: str, partition: str, frame: pl.LazyFrame | pl.DataFrame, inputs: str = "") -> PartitionFile:
+    def write(
+        self,
+        table: str,
+        partition: str,
+        frame: pl.LazyFrame | pl.DataFrame,
+        inputs: str = "",
+        *,
+        is_coded: bool = False,
+    ) -> PartitionFile:
         """Write a partition's rows, checked, under their final name; it becomes live by ``publish``.
 
-        Ids that the table packs may come as text or in their parts. ``inputs`` is the fingerprint of what the rows were made
-        from. Raises WarehouseError where rows break the table's rules or the disk does not take them; then nothing is left
-        behind.
+        Ids that the table packs may come as text or in their parts. ``is_coded``: what texts are to be codes are
+        (``texts.as_codes``), else the rows are calculated first, and then looked through for the values of these. ``inputs`` is
+        the fingerprint of what the rows were made from. Raises WarehouseError where rows break the table's rules or the disk
+        does not take them; then nothing is left behind.
         """
-        folder = self.root / table / partition
         rules = TABLES[table]
         present = frame.lazy().collect_schema()
-        kept = packed(frame.lazy(), [name for name in rules.packed if name in present])
-        rules.check(kept, has_rows=False)
+        rows = packed(frame.lazy(), [name for name in rules.packed if name in present])
+        rules.check(rows, has_rows=False)
+        if is_coded or not rules.coded:
+            return self._written(rules, partition, rows, inputs)
+        with ExitStack() as stack:
+            held = rows if isinstance(frame, pl.DataFrame) else stack.enter_context(self.staged(rows))
+            texts = as_texts(held, rules.coded)
+            values = dict(zip(rules.coded, distinct(texts, *rules.coded), strict=True))
+            coded = as_codes(texts, {name: found.drop_nulls().to_list() for name, found in values.items()})
+            return self._written(rules, partition, coded, inputs)
+
+    def _written(self, rules: Table, partition: str, rows: pl.LazyFrame, inputs: str) -> PartitionFile:
+        folder = self.root / rules.name / partition
         seen: list[tuple[int, bool]] = []
 
-        def look(rows: pl.DataFrame) -> pl.DataFrame:
-            seen.append((rows.height, rules.takes(rows)))
-            return rows
+        def look(part: pl.DataFrame) -> pl.DataFrame:
+            seen.append((part.height, rules.takes(part)))
+            return part
 
         with self._temporary() as path:
             # Rows with ids lie in order of arrival and are looked for by them, of which the least and the greatest tell nothing.
             with_bounds = not rules.packed
             with _new_file(path) as file:
-                kept.map_batches(look, streamable=True, schema=rules.stored_schema).sink_parquet(
+                rows.map_batches(look, streamable=True, schema=rows.collect_schema()).sink_parquet(
                     file,
                     compression="zstd",
                     compression_level=1,
@@ -124,9 +144,8 @@ class Warehouse:
                 if is_new:  # or a power cut could lose the folder that the catalogue lists
                     _sync_folder(folder.parent)
                     _sync_folder(self.root)
-        return PartitionFile(
-            table, partition, str(target.relative_to(self.root)), sha256, crc32, sum(n for n, _ in seen), inputs
-        )
+        height = sum(height for height, _ in seen)
+        return PartitionFile(rules.name, partition, str(target.relative_to(self.root)), sha256, crc32, height, inputs)
 
     @contextmanager
     def staged(self, frame: pl.LazyFrame) -> Iterator[pl.LazyFrame]:
@@ -153,10 +172,13 @@ class Warehouse:
         self, table: str, partitions: Collection[str] | None = None, unpublished: Iterable[PartitionFile] = ()
     ) -> pl.LazyFrame:
         """The same as it is kept, ids that the table packs in their parts: what reads millions of rows handles no text."""
-        paths = [self._existing(file) for file in self._files(table, partitions, unpublished) if file.rows]
-        if not paths:
-            return pl.LazyFrame(schema=TABLES[table].stored_schema)
-        return pl.scan_parquet(paths)
+        rows = [self._as_text(file) for file in self._files(table, partitions, unpublished) if file.rows]
+        return pl.concat(rows) if rows else pl.LazyFrame(schema=TABLES[table].stored_schema)
+
+    def read_as_kept(self, table: str, partition: str) -> pl.LazyFrame:
+        """The live rows of one partition with ids in their parts, and texts of few values as the codes that they are kept as."""
+        file = self._files(table, [partition], ())
+        return pl.scan_parquet(self._existing(file[0])) if file else pl.LazyFrame(schema=TABLES[table].stored_schema)
 
     def read_days(
         self, table: str, days: Collection[str] | None = None, unpublished: Iterable[PartitionFile] = ()
@@ -169,9 +191,7 @@ class Warehouse:
     ) -> pl.LazyFrame:
         """The same as it is kept, ids in their parts: what looks for few rows among many makes text of those alone."""
         frames = [
-            pl.scan_parquet(self._existing(file)).select(
-                pl.lit(date.fromisoformat(file.partition)).alias("delivery_day"), pl.all()
-            )
+            self._as_text(file).select(pl.lit(date.fromisoformat(file.partition)).alias("delivery_day"), pl.all())
             for file in self._files(table, days, unpublished)
             if file.rows
         ]
@@ -215,6 +235,9 @@ class Warehouse:
         for path in self.root.glob("*/*/*.parquet"):
             if str(path.relative_to(self.root)) not in listed:
                 path.unlink()
+
+    def _as_text(self, file: PartitionFile) -> pl.LazyFrame:
+        return as_texts(pl.scan_parquet(self._existing(file)), TABLES[file.table].coded)
 
     def _existing(self, file: PartitionFile) -> Path:
         """The path of a file that is as it was written, by its checksum when a process reads it for the first time."""

@@ -16,7 +16,8 @@ import polars as pl
 from contracts_io.calendar import INSTANT
 from contracts_io.frames import TABLES
 from contracts_io.money import NANOS_TYPE
-from pipelines.packing import Packing, Texts, distinct
+from contracts_io.texts import distinct
+from pipelines.packing import Packing, Texts
 
 DIMENSIONS = [name for name in TABLES["delivery_counts"].columns if name not in ("impressions", "cost")]
 _TEXTS = [name for name in DIMENSIONS if TABLES["delivery_counts"].polars_schema[name] == pl.String]
@@ -30,6 +31,7 @@ def delivery_counts(impressions: pl.LazyFrame, kept: Sequence[str] = ()) -> pl.L
 
     Columns of ``impressions`` in ``kept`` are kept apart and stand first: with its id each impression is a count of its own.
     The impressions are read twice, the first time at once: for the values at hand. With ``kept`` they are held in memory.
+    Texts that come as codes (``contracts_io.texts``) stay codes.
     """
     read = impressions.select(*kept, *_READ)
     rows = read.collect(engine="streaming").lazy() if kept else read

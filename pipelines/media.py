@@ -18,8 +18,9 @@ import polars as pl
 from contracts_io.frames import OUTCOMES
 from contracts_io.money import FACTOR_TYPE, NANOS_TYPE, from_nanos
 from contracts_io.terms import TermFrames
+from contracts_io.texts import distinct
 from pipelines.multipliers import PRICED, Multipliers, multipliers, with_product
-from pipelines.packing import Packing, Texts, distinct, looked_up
+from pipelines.packing import Packing, Texts, looked_up
 
 PAID_BY_IMPRESSIONS = ["cpm", "dcpm", "revenue_share"]
 """The models of a partner term that cover an impression; cpa pays by the action."""

@@ -64,12 +64,15 @@ class Packing:
 
 
 class Texts:
-    """The values of a text column by rank, in the order of texts; null, where it is among them, is the first."""
+    """The values of a text column by rank, in the order of texts; null, where it is among them, is the first.
+
+    ``values`` may be codes in that order (``contracts_io.texts``): then ``text`` gives codes too.
+    """
 
     def __init__(self, values: pl.Series) -> None:
         self.values = values.unique().sort()
         self._nulls = self.values.null_count()
-        self.known = pl.Enum(self.values.drop_nulls())
+        self.known = values.dtype if isinstance(values.dtype, pl.Enum) else pl.Enum(self.values.drop_nulls())
 
     @property
     def size(self) -> int:
@@ -89,14 +92,3 @@ class Texts:
 def looked_up(table: pl.Series, place: pl.Expr) -> pl.Expr:
     """The value of ``table`` at each ``place``."""
     return pl.lit(table).gather(place)
-
-
-def distinct(rows: pl.LazyFrame, *columns: str) -> list[pl.Series]:
-    """The distinct values of each of the columns, each by itself, in no order."""
-    found = pl.collect_all(
-        [rows.select(pl.col(column).unique()) for column in columns],
-        engine="streaming",
-        # What the queries share is read by each: to share it, Polars would keep every row of it in memory.
-        optimizations=pl.QueryOptFlags(comm_subplan_elim=False),
-    )
-    return [frame.to_series() for frame in found]

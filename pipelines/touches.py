@@ -10,13 +10,22 @@ import polars as pl
 
 from contracts_io.frames import TABLES
 from contracts_io.ids import parts
+from contracts_io.texts import as_codes, distinct
+
+_KINDS = ("view", "click")
+_PLACES = ("line_item_id", "partner_id")
 
 
 def touches(impressions: pl.LazyFrame, clicks: pl.LazyFrame) -> pl.LazyFrame:
     """A delivery day's accepted impressions and clicks as table ``touches``: views, then clicks, in order of arrival.
 
-    Both come as they are kept, ids packed (``Warehouse.read_packed``), and so do the touches.
+    Both come as they are kept (``Warehouse.read_as_kept``), and so do the touches: ids packed, texts of few values as codes.
     """
+    known = [distinct(events, *_PLACES) for events in (impressions, clicks)]
+    values = {
+        name: {text for found in columns for text in found.drop_nulls().to_list()}
+        for name, *columns in zip(_PLACES, *known, strict=True)
+    } | {"touch_kind": _KINDS}
     views = _usable(impressions).select(
         *parts("household_id"),
         pl.lit("view").alias("touch_kind"),
@@ -37,7 +46,7 @@ def touches(impressions: pl.LazyFrame, clicks: pl.LazyFrame) -> pl.LazyFrame:
         pl.lit(False).alias("viewable"),
         pl.lit(False).alias("completed"),
     )
-    return pl.concat([views, clicked]).select(*TABLES["touches"].stored_schema)
+    return pl.concat([as_codes(views, values), as_codes(clicked, values)]).select(*TABLES["touches"].stored_schema)
 
 
 def _ids(name: str) -> list[pl.Expr]:

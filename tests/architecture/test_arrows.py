@@ -27,6 +27,7 @@ PURE_FLOOR = {
     "contracts_io.pricing",
     "contracts_io.renewal",
     "contracts_io.terms",
+    "contracts_io.texts",
     *(m.name for m in modules() if m.name.startswith(("contracts_io.contract", "contracts_io.expression"))),
 }
 OUTSIDE_WORLD = {

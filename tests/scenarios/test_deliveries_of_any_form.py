@@ -245,6 +245,8 @@ def test_days_in_random_order_come_to_what_the_rules_say_whatever_the_form_of_th
         ingest(from_scratch, day)
     home.sweep()
     assert live_rows(home) == live_rows(from_scratch)
+    for text, file in home.warehouse.catalogue.live("impressions").items():  # its codes are those of its own rows
+        assert home.warehouse.write("impressions", text, home.warehouse.read("impressions", [text])).sha256 == file.sha256
 
 
 def test_the_worlds_have_what_they_are_made_for() -> None:

@@ -13,16 +13,19 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 import polars as pl
 import pytest
 
+from contracts_io import texts
 from contracts_io.errors import WarehouseError
 from contracts_io.frames import TABLES
 from contracts_io.ids import packed
 from contracts_io.store.base import open_engine, reading
 from contracts_io.store.catalogue import Catalogue, current_snapshot
 from contracts_io.store.revision import upgrade
+from contracts_io.texts import as_codes
 from contracts_io.warehouse import PartitionFile, Warehouse, fingerprint
 
 DAY, NEXT_DAY = "2026-10-05", "2026-10-06"
@@ -175,6 +178,60 @@ def test_ids_may_be_written_as_text_or_in_their_parts_and_come_to_the_same_file(
     whole = warehouse.write("touches", DAY, touches(*IDS))
     for names in (["touch_id"], ["household_id", "touch_id"]):
         assert warehouse.write("touches", DAY, packed(touches(*IDS).lazy(), names)) == whole
+
+
+def placed(*places: tuple[str, str]) -> pl.DataFrame:
+    rows = touches(*(f"t{number}" for number in range(len(places))))
+    lines, partners = zip(*places, strict=True)
+    return rows.with_columns(pl.Series("line_item_id", lines), pl.Series("partner_id", partners))
+
+
+def test_texts_of_few_values_are_kept_as_codes_of_the_very_values_and_read_as_texts(warehouse: Warehouse) -> None:
+    rows = placed(("li-2", "pub-1"), ("li-10", "pub-1"), ("li-2", "é"))
+    file = warehouse.write("touches", DAY, rows)
+    warehouse.publish([file])
+    kept = warehouse.read_as_kept("touches", DAY).collect()
+    codes = {name: dtype.categories.to_list() for name, dtype in kept.schema.items() if isinstance(dtype, pl.Enum)}
+    assert codes == {"touch_kind": ["view"], "line_item_id": ["li-10", "li-2"], "partner_id": ["pub-1", "é"]}
+    assert warehouse.read("touches", [DAY]).collect().equals(rows)
+    assert warehouse.read_days("touches").drop("delivery_day").collect().equals(rows)
+
+
+@pytest.mark.parametrize("form", ["texts", "lazy texts", "codes of more values", "codes"])
+def test_the_same_rows_have_the_same_bytes_whether_they_come_as_texts_or_as_codes(warehouse: Warehouse, form: str) -> None:
+    rows = placed(("li-2", "pub-1"), ("li-10", "pub-1"))
+    codes = {"touch_kind": ["view"], "line_item_id": ["li-2", "li-10"], "partner_id": ["pub-1"]}
+    more = {name: [*values, "more"] for name, values in codes.items()}
+    given: dict[str, pl.LazyFrame | pl.DataFrame] = {
+        "texts": rows,
+        "lazy texts": rows.lazy().filter(pl.col("touch_kind") == "view"),
+        "codes of more values": as_codes(rows.lazy(), more),
+        "codes": as_codes(rows.lazy(), codes),
+    }
+    file = warehouse.write("touches", DAY, given[form], is_coded=form == "codes")
+    assert file == warehouse.write("touches", DAY, rows)
+
+
+def test_days_with_other_values_or_too_many_of_them_to_be_codes_are_read_together(warehouse: Warehouse) -> None:
+    days = {DAY: [("li-1", "pub-1"), ("li-2", "pub-1")], NEXT_DAY: [("li-3", "pub-2")], "2026-10-07": [("li-2", "pub-3")]}
+    with patch.object(texts, "MOST_VALUES", 1):
+        warehouse.publish(warehouse.write("touches", day, placed(*places)) for day, places in days.items())
+    kinds = [type(warehouse.read_as_kept("touches", day).collect_schema()["line_item_id"]) for day in days]
+    assert kinds == [pl.String, pl.Enum, pl.Enum]
+    found = warehouse.read("touches").collect()
+    assert found["line_item_id"].to_list() == ["li-1", "li-2", "li-3", "li-2"]
+    assert found.schema == TABLES["touches"].polars_schema
+    narrowed = warehouse.read_days_packed("touches").filter(pl.col("line_item_id") == "li-2").select("delivery_day")
+    assert [str(day) for day in narrowed.collect().to_series()] == [DAY, "2026-10-07"]
+
+
+def test_a_rule_is_broken_by_a_value_of_codes_as_by_a_text(warehouse: Warehouse) -> None:
+    wrong = placed(("li-1", "pub-1"), ("", "pub-1"))
+    codes = {"touch_kind": ["view"], "line_item_id": ["", "li-1"], "partner_id": ["pub-1"]}
+    for rows, is_coded in ((wrong.lazy(), False), (as_codes(wrong.lazy(), codes), True)):
+        with pytest.raises(WarehouseError, match="line_item_id: str_length"):
+            warehouse.write("touches", DAY, rows, is_coded=is_coded)
+    assert files_below(warehouse.root) == set()
 
 
 def test_how_the_rows_of_a_table_were_cut_and_read_changes_none_of_its_bytes(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -361,6 +418,7 @@ from contracts_io.ids import packed
 from contracts_io.store.base import open_engine
 from contracts_io.store.catalogue import Catalogue
 from contracts_io.store.revision import upgrade
+from contracts_io.texts import as_codes
 from contracts_io.warehouse import Warehouse
 
 home, start = Path(sys.argv[1]), int(sys.argv[2])

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts_io.texts import distinct
 from pipelines import packing
-from pipelines.packing import Packing, Texts, distinct
+from pipelines.packing import Packing, Texts
 
 
 @st.composite
