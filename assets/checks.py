@@ -212,16 +212,21 @@ def one_status_each(judged: int, accepted: int) -> Finding:
 def credits_add_up(attributions: pl.DataFrame, credits: pl.DataFrame) -> Finding:
     """Both tables of the same days."""
     key = ["conversion_id", "delivery_day"]
-    sums = credits.group_by(key).agg(pl.col("credit").sum())
-    attributed = attributions.filter(pl.col("status") == "attributed").select(key)
-    whole = attributed.join(sums, on=key, how="full", coalesce=True).filter(pl.col("credit").eq_missing(WHOLE_CREDIT))
-    passed = whole.height == attributed.height == sums.height
-    return Finding(CREDITS_ADD_UP, passed, {"attributed": attributed.height, "credited": sums.height})
+    sums = credits.lazy().group_by(key).agg(pl.col("credit").sum())
+    attributed = attributions.lazy().filter(pl.col("status") == "attributed").group_by(key).agg(statuses=pl.len())
+    counted = attributed.join(sums, on=key, how="full", coalesce=True).select(
+        pl.col("statuses").sum().alias("attributed"),
+        pl.col("credit").count().alias("credited"),
+        ((pl.col("statuses") == 1) & (pl.col("credit") == WHOLE_CREDIT)).sum().alias("whole"),
+    )
+    figures = counted.collect().row(0, named=True)
+    passed = figures.pop("whole") == figures["attributed"] == figures["credited"]
+    return Finding(CREDITS_ADD_UP, passed, figures)
 
 
 def exchange_rates_there(attributions: pl.DataFrame) -> Finding:
     """``attributions`` of any days."""
-    waiting = attributions.filter(pl.col("status") == "no_fx_rate").height
+    waiting = int((attributions["status"] == "no_fx_rate").sum())
     return Finding(EXCHANGE_RATES_THERE, waiting == 0, {"waiting": waiting})
 
 
@@ -233,14 +238,12 @@ def outcomes_add_up(counted: int, placed: Mapping[str, int]) -> Finding:
 def both_sides_tie(judged: pl.DataFrame) -> Finding:
     """``judged_impressions`` of one delivery day, or of several with ``delivery_day``."""
     key = [column for column in ("delivery_day", "line_item_id", "partner_id") if column in judged.columns]
-    advertiser, partner = (
-        judged.filter(pl.col("side") == side).group_by(key).agg(pl.col("impressions").sum().alias(side))
-        for side in ("advertiser", "partner")
-    )
-    together = advertiser.join(partner, on=key, how="full", coalesce=True)
-    apart = together.filter(pl.col("advertiser").ne_missing(pl.col("partner"))).height
-    figures: dict[str, int | str] = {side: int(together[side].sum()) for side in ("advertiser", "partner")}
-    return Finding(BOTH_SIDES_TIE, apart == 0, figures | {"apart": apart})
+    sides = ("advertiser", "partner")
+    sums = (pl.when(pl.col("side") == side).then("impressions").otherwise(0).sum().alias(side) for side in sides)
+    apart = (pl.col("advertiser") != pl.col("partner")).sum().alias("apart")
+    together = judged.lazy().group_by(key).agg(*sums).select(pl.col(sides).sum(), apart)
+    figures = together.collect().row(0, named=True)
+    return Finding(BOTH_SIDES_TIE, figures["apart"] == 0, figures)
 
 
 def paid_on_charged_credit(units: pl.DataFrame, charged: pl.DataFrame) -> Finding:

@@ -7,22 +7,30 @@ whatever the number of impressions. What does not belong here: which days are ou
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
-from typing import NamedTuple
+from itertools import groupby
+from typing import NamedTuple, TypeAlias
 
 import polars as pl
 
 from assets import checks
+from assets.at_once import Unwritten, days_at_once, one_by_one_where_they_fail, there, written
 from assets.known_contracts import Claims
 from assets.touched import Touched, by_outcome, rows_of
 from contracts_io.terms import TermFrames
-from contracts_io.warehouse import Warehouse, fingerprint
-from pipelines.claims import judged_again
+from contracts_io.warehouse import PartitionFile, Warehouse, fingerprint
+from pipelines.claims import Amendment, amendment, judged_again
 from pipelines.media import judge_delivery
 
 JUDGED, CLAIMS = "judged_impressions", "impression_claims"
+_SIDES = ("advertiser", "partner")
+_ROWS_AT_ONCE = 1_000_000
+
+Judged: TypeAlias = tuple[str, pl.DataFrame, PartitionFile | None]
+"""A day, what its impressions were judged, and its file where that is what it came to before."""
 
 
 class JudgedFrom(NamedTuple):
@@ -43,33 +51,67 @@ class JudgedFrom(NamedTuple):
         return fingerprint(self.counted, self.claims.fingerprint)
 
 
-def judge(warehouse: Warehouse, day: str, made_from: JudgedFrom, terms: TermFrames) -> Touched:
-    """Judge the impressions of ``day`` under ``terms``, and publish what they came to with the claims it rests on.
+def judge_days(warehouse: Warehouse, made_from: Mapping[str, JudgedFrom], terms: TermFrames) -> Iterator[Touched]:
+    """Judge the impressions of the days of ``made_from`` under ``terms``; publish what they came to with the claims it rests on.
 
-    WarehouseError where a check fails, or a file is not what was written.
+    WarehouseError where a check fails, or a file is not what was written: then the days before it are published.
     """
-    counts = partial(warehouse.read, "delivery_counts", [day])
-    before = warehouse.live_file(JUDGED, day)
-    claimed = warehouse.live_file(CLAIMS, day)
-    file = None
-    if before and claimed and claimed.inputs == made_from.counted:
-        stored = warehouse.read(JUDGED, [day]).collect()
-        then = warehouse.read(CLAIMS, [day]).collect()
-        _, now, first, last = made_from
-        judged = judged_again(stored, counts, terms, before=then, now=now.rows, first=first, last=last)
-        file = replace(before, inputs=made_from.inputs) if judged.equals(stored) else None
-    else:
-        judged = judge_delivery(counts(), terms)
-    placed = {side: int(judged.filter(side=side)["impressions"].sum()) for side in ("advertiser", "partner")}
-    tied = checks.both_sides_tie(judged)
-    complete = checks.outcomes_add_up(warehouse.rows("impressions", day), placed)
-    checks.require([complete, tied], where=f"delivery day {day}")
-    files = [
-        file or warehouse.write(JUDGED, day, judged, made_from.inputs),
-        warehouse.write(CLAIMS, day, made_from.claims.rows, made_from.counted),
-    ]
-    warehouse.publish(files)
-    return Touched(day, rows_of(files), [tied], {JUDGED: by_outcome(judged)})
+    before, claimed = (there(warehouse, table, made_from) for table in (JUDGED, CLAIMS))
+
+    def claims_before_and_now(day: str) -> tuple[str, str] | None:
+        holds = day in before and day in claimed and claimed[day].inputs == made_from[day].counted
+        return (claimed[day].sha256, made_from[day].claims.fingerprint) if holds else None
+
+    for claims, group in groupby(made_from, key=claims_before_and_now):
+        alike = list(group)
+        if not claims:
+            for day in alike:
+                judged = judge_delivery(warehouse.read("delivery_counts", [day]), terms)
+                yield from _published(warehouse, made_from, [(day, judged, None)])
+            continue
+        then, now = warehouse.read(CLAIMS, alike[:1]).collect(), made_from[alike[0]].claims.rows
+        amended = amendment(then, now, made_from[alike[0]].first, made_from[alike[-1]].last)
+
+        def again(days: Sequence[str], amended: Amendment = amended) -> list[Touched]:
+            return _published(warehouse, made_from, _judged_again(warehouse, {d: before[d] for d in days}, terms, amended))
+
+        for days in days_at_once({day: before[day].rows for day in alike}, _ROWS_AT_ONCE):
+            yield from one_by_one_where_they_fail(again, days)
+
+
+def _judged_again(
+    warehouse: Warehouse, before: Mapping[str, PartitionFile], terms: TermFrames, amended: Amendment
+) -> Iterator[Judged]:
+    """The days of ``before``, the files of what they were judged, judged again after contracts were ``amended``."""
+    stored = warehouse.read(JUDGED, before).collect()
+    at = 0
+    for day, file in before.items():
+        own = stored.slice(at, file.rows)
+        at += file.rows
+        judged = judged_again(own, partial(warehouse.read, "delivery_counts", [day]), terms, amended)
+        yield day, judged, file if judged is own else None
+
+
+def _published(warehouse: Warehouse, made_from: Mapping[str, JudgedFrom], judged: Iterable[Judged]) -> list[Touched]:
+    accepted = warehouse.catalogue.live("impressions")
+    touched = []
+
+    def checked() -> Iterator[PartitionFile | Unwritten]:
+        for day, rows, kept in judged:
+            tied = checks.both_sides_tie(rows)
+            placed = {side: int(tied.figures[side]) for side in _SIDES}
+            complete = checks.outcomes_add_up(accepted[day].rows if day in accepted else 0, placed)
+            checks.require([complete, tied], where=f"delivery day {day}")
+            of = made_from[day]
+            own = [
+                replace(kept, inputs=of.inputs) if kept else Unwritten(JUDGED, day, rows, of.inputs),
+                Unwritten(CLAIMS, day, of.claims.rows, of.counted),
+            ]
+            yield from own
+            touched.append(Touched(day, rows_of(own), [tied], {JUDGED: by_outcome(rows)}))
+
+    warehouse.publish(written(warehouse, checked()))
+    return touched
 
 
 def as_judged(warehouse: Warehouse, day: str) -> Touched:
@@ -82,5 +124,5 @@ def as_judged(warehouse: Warehouse, day: str) -> Touched:
 def counted_and_judged(warehouse: Warehouse, days: list[str]) -> tuple[int, dict[str, int]]:
     """The impressions accepted on ``days``, and per side those judged."""
     accepted = sum(file.rows for file in warehouse.catalogue.live("impressions", days).values())
-    judged = warehouse.read(JUDGED, days).group_by("side").agg(pl.col("impressions").sum()).collect()
-    return accepted, {"advertiser": 0, "partner": 0, **dict(judged.iter_rows())}
+    of_side = (pl.col("impressions").filter(pl.col("side") == side).sum().alias(side) for side in _SIDES)
+    return accepted, warehouse.read(JUDGED, days).select(*of_side).collect().row(0, named=True)

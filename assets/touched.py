@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import polars as pl
 
 from assets.checks import Finding
-from contracts_io.warehouse import PartitionFile
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,28 @@ class Touched:
     figures: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-def rows_of(files: Sequence[PartitionFile]) -> dict[str, int]:
+class _Rows(Protocol):
+    """A file, written or not."""
+
+    @property
+    def table(self) -> str:
+        """Its table."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """How many it has."""
+        ...
+
+
+def rows_of(files: Iterable[_Rows]) -> dict[str, int]:
     """The rows of each file, by its table."""
     return {file.table: file.rows for file in files}
 
 
 def by_status(attributions: pl.DataFrame) -> dict[str, int]:
     """The conversions of each status."""
-    return dict(attributions.group_by("status").len().sort("status").iter_rows())
+    return dict(sorted(attributions["status"].value_counts().iter_rows()))
 
 
 def by_outcome(judged: pl.DataFrame) -> dict[str, int]:

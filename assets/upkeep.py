@@ -11,14 +11,16 @@ What does not belong here: a rule about money (``pipelines``), and what a table 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
 import polars as pl
 
 from assets import checks
-from assets.attributing import ATTRIBUTED, CANDIDATES, AttributedFrom, as_attributed, attribute_day
-from assets.judging import CLAIMS, JUDGED, JudgedFrom, as_judged, counted_and_judged, judge
+from assets.at_once import Unwritten, written
+from assets.attributing import ATTRIBUTED, CANDIDATES, AttributedFrom, as_attributed, attribute_days
+from assets.judging import CLAIMS, JUDGED, JudgedFrom, as_judged, counted_and_judged, judge_days
 from assets.known_contracts import KnownContracts, known_contracts
 from assets.touched import Touched, rows_of
 from contracts_io.calendar import ONE_DAY, Month, days_between, months_between
@@ -142,9 +144,8 @@ class Upkeep:
 
     def attributions(self, through: str | None = None) -> Iterator[Touched]:
         """Attribute every day that ``stale_attributions`` names, up to day ``through`` where it is given."""
-        for day, made_from in self._stale_attributions().items():
-            if through is None or day <= through:
-                yield attribute_day(self.warehouse, day, made_from, self.terms, self._rates)
+        stale = {day: of for day, of in self._stale_attributions().items() if through is None or day <= through}
+        yield from attribute_days(self.warehouse, stale, self.terms, self._rates)
 
     def attributions_of(self, day: str) -> Touched:
         """The statuses and credits of a day as they are."""
@@ -171,6 +172,7 @@ class Upkeep:
                 fingerprint(RULES, agreed, *looked_at.values()),
                 {late: fingerprint(RULES, *(looked_at[d] for d in of)) for late, of in touch_days.items()},
                 touch_days,
+                conversions[text].rows,
             )
         stale = self._stale({day: of.inputs for day, of in made_from.items()}, *ATTRIBUTED)
         kept = {day for day, file in self._live(CANDIDATES).items() if self.warehouse.has(file)}
@@ -217,8 +219,7 @@ class Upkeep:
 
     def judgements(self) -> Iterator[Touched]:
         """Judge the impressions of every day that ``stale_judgements`` names."""
-        for day, made_from in self._stale_judgements().items():
-            yield judge(self.warehouse, day, made_from, self.terms)
+        yield from judge_days(self.warehouse, self._stale_judgements(), self.terms)
 
     def judgements_of(self, day: str) -> Touched:
         """The judged impressions of a day as they are."""
@@ -249,26 +250,29 @@ class Upkeep:
         yield self._rate(month)
 
     def _rate(self, month: Month) -> Touched:
-        warehouse, known = self.warehouse, self.known
         inputs = self._month_inputs(month)
+        found: list[checks.Finding] = []
+        tables = (Unwritten(table, str(month), frame, inputs) for table, frame in self._rated(month, found))
+        files = written(self.warehouse, tables)
+        self.warehouse.publish(files)
+        return Touched(str(month.first), rows_of(files), found)
+
+    def _rated(self, month: Month, found: list[checks.Finding]) -> Iterator[tuple[str, pl.DataFrame]]:
+        """The tables of the month, each as soon as it is there; then what checks ``found``, WarehouseError where one fails."""
+        warehouse, known = self.warehouse, self.known
         before = warehouse.read("flights", [str(month.previous)]).collect()
-        media = rate_media(
-            warehouse.read_days("judged_impressions", self._count_days(month)),
-            known.terms,
-            self._rates,
-            before,
-            self._home.settings.cost_currency,
-            month,
-        )
+        judged = warehouse.read_days("judged_impressions", self._count_days(month))
         conversion_days = self._conversion_days(month)
-        actions = rate_actions(
-            warehouse.read("attributions", conversion_days),
-            warehouse.read("attribution_credits", conversion_days),
-            known.terms,
-            self._rates,
-            month,
-        )
+        attributed, credits = (warehouse.read(table, conversion_days) for table in ATTRIBUTED)
+        with ThreadPoolExecutor(1) as aside:  # neither needs the other
+            of_actions = aside.submit(rate_actions, attributed, credits, known.terms, self._rates, month)
+            media = rate_media(judged, known.terms, self._rates, before, self._home.settings.cost_currency, month)
+            actions = of_actions.result()
+        yield "impression_outcomes", media.outcomes
         accruals = accruals_in_order([media.accruals, actions.accruals])
+        yield "accruals", accruals
+        yield "action_units", actions.units
+        yield "missing_rates", pl.concat([media.missing_rates, actions.missing_rates]).unique().sort(pl.all())
         drafts = draft(
             accruals,
             known.terms,
@@ -278,26 +282,14 @@ class Upkeep:
             minimums=self._is_served(month),
             known_at=known.known_for(month.last + ONE_DAY),
         )
-        found = [
+        yield "flights", drafts.flights
+        yield from zip(DRAFTS, (drafts.invoices, drafts.invoice_lines, drafts.payouts, drafts.payout_lines), strict=True)
+        found += [
             checks.outcomes_add_up(*counted_and_judged(warehouse, self._count_days(month))),
             checks.lines_tie_to_accruals(accruals, drafts),
             checks.paid_on_charged_credit(actions.units, actions.charged),
         ]
         checks.require(found, where=f"month {month}")
-        tables = {
-            "impression_outcomes": media.outcomes,
-            "accruals": accruals,
-            "action_units": actions.units,
-            "missing_rates": pl.concat([media.missing_rates, actions.missing_rates]).unique().sort(pl.all()),
-            "flights": drafts.flights,
-            "draft_invoices": drafts.invoices,
-            "draft_invoice_lines": drafts.invoice_lines,
-            "draft_payouts": drafts.payouts,
-            "draft_payout_lines": drafts.payout_lines,
-        }
-        files = [warehouse.write(table, str(month), frame, inputs) for table, frame in tables.items()]
-        warehouse.publish(files)
-        return Touched(str(month.first), rows_of(files), found)
 
     def _is_served(self, month: Month) -> bool:
         """Whether a minimum can be asked for: from the month of the first delivery on, not for what came late from before."""

@@ -1,6 +1,7 @@
 """How an asset works through the delivery days of its run, and how Dagster is told of it.
 
-A run is for one day or for a range of them: a run costs more than the work of a small day. Each day is published by itself.
+A run is for one day or for a range of them: a run costs more than the work of a small day. Days are published as they are
+done, those of few rows several at once (``assets.at_once``).
 Dagster takes one result of a table for all days of a run; where some failed, those that did not are recorded one by one, and
 the run fails.
 """

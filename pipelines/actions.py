@@ -55,6 +55,9 @@ def rate_actions(
     come before one of them under the monthly cap of its advertiser term. ``rates`` is table ``fx_rates``.
     """
     won = _won(attributions, credits)
+    if won.is_empty():
+        units, accruals, missing = (TABLES[table].empty() for table in ("action_units", "accruals", "missing_rates"))
+        return RatedActions(units, accruals, missing, units.select(*_CONVERSION, "contract_id", "credit"))
     advertiser = _placed(_advertiser_units(won), terms)
     charged = advertiser.filter(pl.col("position").is_not_null())
     partner = _placed(_partner_units(won, charged, terms, rates, month), terms)

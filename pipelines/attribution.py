@@ -38,10 +38,10 @@ _OPEN = pl.col("status").is_null()
 
 
 class ConversionDay(NamedTuple):
-    """What the conversions of a delivery day are judged by.
+    """What the conversions of a delivery day, or of several, are judged by.
 
-    ``conversions``, ``states`` and ``household_conversions`` are that day's tables, the first two row by row the same;
-    ``rates`` is table ``fx_rates``.
+    ``conversions``, ``states`` and ``household_conversions`` are these tables of the day, or of several days with
+    ``delivery_day``, the first two row by row the same; ``rates`` is table ``fx_rates``.
     """
 
     conversions: pl.LazyFrame
@@ -52,52 +52,54 @@ class ConversionDay(NamedTuple):
 
 
 class Attributed(NamedTuple):
-    """Tables ``attributions`` and ``attribution_credits`` of one delivery day."""
+    """Tables ``attributions`` and ``attribution_credits`` of some delivery days, one after the other."""
 
     attributions: pl.DataFrame
     credits: pl.DataFrame
 
 
 def judge(given: ConversionDay) -> pl.DataFrame:
-    """The day's conversions, numbered by ``conversion``, as ``statuses.judged`` leaves them."""
-    return judged(_numbered(given), given.household_conversions, given.terms, given.rates)
+    """The conversions, numbered by ``conversion``, with ``delivery_day``, as ``statuses.judged`` leaves them."""
+    return judged(_numbered(given), _by_day(given.household_conversions), given.terms, given.rates)
 
 
 def candidate_touches(
-    conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFrames, day: date, *, in_grace: bool
+    conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFrames, *, in_grace: bool
 ) -> pl.DataFrame:
-    """Table ``attribution_candidates`` of delivery ``day``, as far as ``touches`` hold any.
+    """Table ``attribution_candidates`` of the ``conversions``, as far as ``touches`` hold any.
 
     ``conversions`` are those of ``judge``, by the same ``terms``; ``touches`` is the table as it is kept, ids packed, and
     ``in_grace`` what is to be told of them. The candidates among two tables of touches are those among the one and those
     among the other.
     """
     found = candidates(conversions.filter(_OPEN), touches, terms).sort(TOUCH_ORDER)
-    named = found.join(conversions.select("conversion", "conversion_id"), on="conversion", maintain_order="left")
-    told = named.with_columns(pl.lit(day).alias("delivery_day"), pl.lit(in_grace).alias("in_grace"))
-    return told.select(TABLES["attribution_candidates"].columns)
+    ids = conversions.select("conversion", "conversion_id", "delivery_day")
+    named = found.join(ids, on="conversion", maintain_order="left").with_columns(pl.lit(in_grace).alias("in_grace"))
+    return named.select(TABLES["attribution_candidates"].columns)
 
 
 def looked_for(conversions: pl.DataFrame, terms: TermFrames) -> list[pl.DataFrame]:
     """Frames that are the same where ``candidate_touches`` finds the same among the same touches; the arguments are its.
 
-    So what it found stays true under a contract whose price alone is another one.
+    So what it found stays true under a contract whose price alone is another one. Each frame has ``delivery_day`` first, and
+    of a day its rows are the same with or without conversions of other days.
     """
     return asked(conversions.filter(_OPEN), terms)
 
 
-def attribute(conversions: pl.DataFrame, found: pl.DataFrame, day: date) -> Attributed:
-    """Credit the accepted conversions of delivery ``day``.
+def attribute(conversions: pl.DataFrame, found: pl.DataFrame) -> Attributed:
+    """Credit accepted conversions.
 
     ``conversions`` are those of ``judge``; ``found`` is all that ``candidate_touches`` finds, in any order, among the
-    touches delivered no later than ``grace_days`` after the day. A touch that counts and gets nothing has no row among the
-    credits.
+    touches delivered no later than ``grace_days`` after each one's day. A touch that counts and gets nothing has no row among
+    the credits.
     """
     unsettled = conversions.filter(_OPEN)
-    counting = found.join(unsettled.select("conversion", "conversion_id", "click_over_view"), on="conversion_id")
+    key = ["delivery_day", "conversion_id"]
+    counting = found.join(unsettled.select("conversion", *key, "click_over_view"), on=key)
     credits = credited(counting.filter(~goes_after_clicks(pl.lit(value=True))), unsettled)
     in_order = credits.sort(TOUCH_ORDER).select(TABLES["attribution_credits"].columns)
-    return Attributed(_attributions(conversions, credits, day), in_order)
+    return Attributed(_attributions(conversions, credits), in_order)
 
 
 def looked_at(conversion_id: str, given: ConversionDay, touches: pl.LazyFrame) -> pl.DataFrame:
@@ -109,7 +111,7 @@ def looked_at(conversion_id: str, given: ConversionDay, touches: pl.LazyFrame) -
     contract or household.
     """
     one = _numbered(given).filter(pl.col("conversion_id") == conversion_id)
-    rows = judged(one, given.household_conversions, given.terms, given.rates)
+    rows = judged(one, _by_day(given.household_conversions), given.terms, given.rates)
     found = all_touches(rows.filter(pl.col("contract_id").is_not_null()), touches, given.terms)
     unsettled = rows.filter(_OPEN)
     counting = found.filter(pl.col("why").is_null()).join(unsettled, on="conversion", how="semi")
@@ -132,16 +134,21 @@ def looked_at(conversion_id: str, given: ConversionDay, touches: pl.LazyFrame) -
 
 
 def _numbered(given: ConversionDay) -> pl.DataFrame:
-    rows = pl.concat([given.conversions, given.states.drop("conversion_id")], how="horizontal")
-    return rows.collect().with_row_index("conversion")
+    states = given.states.drop("conversion_id", "delivery_day", strict=False)
+    return pl.concat([_by_day(given.conversions), states], how="horizontal").collect().with_row_index("conversion")
 
 
-def _attributions(rows: pl.DataFrame, credits: pl.DataFrame, day: date) -> pl.DataFrame:
+def _by_day(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows with ``delivery_day``; where they have none they are of one day, and any will do."""
+    return rows if "delivery_day" in rows.collect_schema() else rows.with_columns(delivery_day=pl.lit(date.min))
+
+
+def _attributions(rows: pl.DataFrame, credits: pl.DataFrame) -> pl.DataFrame:
     has_touch = pl.col("conversion").is_in(credits["conversion"].unique().implode())
     by_touches = pl.when(has_touch).then(pl.lit("attributed")).otherwise(pl.lit("unattributed"))
     return rows.select(
         "conversion_id",
-        pl.lit(day).alias("delivery_day"),
+        "delivery_day",
         "event_time",
         "advertiser_id",
         "event",

@@ -9,6 +9,7 @@ attribution leaves out by and ``explain`` names. Where clicks go before views, a
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import NamedTuple
 
 import polars as pl
 
@@ -22,6 +23,7 @@ TOUCH_ORDER = ["conversion", pl.col("touch_time"), IS_CLICK, pl.col("touch_id")]
 AFTER_CLICKS = "a click goes before views"
 
 _TOUCH = ["touch_kind", *parts("touch_id"), "touch_time", "partner_id", "line_item_id"]
+_AGREED = ["view_lookback", "click_lookback", "needs_viewable", "needs_completed"]
 _AGE = pl.col("event_time") - pl.col("touch_time")
 _LOOKBACK = (
     pl.when(IS_CLICK)
@@ -46,7 +48,7 @@ def candidates(conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFram
     ``conversions``: rows of ``statuses.judged`` under a contract, with their number ``conversion``. ``touches``: the table as
     it is kept, ids packed. Columns: conversion, touch_kind, touch_id, touch_time, partner_id, line_item_id, term_id.
     """
-    looking, lines, overrides = _looking(conversions, terms)
+    _, looking, lines, overrides = _looking(conversions, terms)
     return _in_words(
         _of_households(touches, looking)
         .filter(~_TOO_LATE)
@@ -58,10 +60,29 @@ def candidates(conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFram
 
 
 def asked(conversions: pl.DataFrame, terms: TermFrames) -> list[pl.DataFrame]:
-    """Frames that are the same where ``candidates`` are, among the same touches: what else contracts say is not in them."""
-    looking, lines, overrides = _looking(conversions, terms)
-    named = looking.drop("click_over_view").join(conversions.select("conversion", "conversion_id"), on="conversion")
-    return [named.sort("conversion"), lines.sort(lines.columns), overrides.sort(overrides.columns)]
+    """Frames that are the same where ``candidates`` are, among the same touches: what else contracts say is not in them.
+
+    Each has ``delivery_day`` first; what one says of a day depends on no conversion of another.
+    """
+    found = _looking(conversions, terms)
+    scope_of_day = found.scopes.select(
+        "scope", "delivery_day", scope_of_day=pl.col("scope") - pl.col("scope").min().over("delivery_day")
+    )
+    ids = conversions.select("conversion", "conversion_id")
+    named = found.looking.join(ids, on="conversion").sort("conversion")
+    by_scope = found.looking.unique("scope").select("scope", *_AGREED)
+    told = [
+        frame.join(scope_of_day, on="scope", maintain_order="left").select(
+            "delivery_day", pl.col("scope_of_day").alias("scope"), pl.exclude("delivery_day", "scope", "scope_of_day")
+        )
+        for frame in (
+            named.select("scope", *parts("household_id"), "event_time", "conversion_id"),
+            by_scope.sort("scope"),
+            found.lines,
+            found.overrides,
+        )
+    ]
+    return [*told[:2], *(frame.sort(frame.columns) for frame in told[2:])]
 
 
 def all_touches(conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFrames) -> pl.DataFrame:
@@ -70,7 +91,7 @@ def all_touches(conversions: pl.DataFrame, touches: pl.LazyFrame, terms: TermFra
     As ``candidates``, of few conversions; ``term_id`` null where no term claims the line item; ``why`` is the first reason
     why a touch does not count, null where it does.
     """
-    looking, lines, overrides = _looking(conversions, terms)
+    _, looking, lines, overrides = _looking(conversions, terms)
     widest = overrides.group_by("scope").agg(
         longest=pl.max_horizontal(pl.col("override_view_lookback").max(), pl.col("override_click_lookback").max())
     )
@@ -108,13 +129,23 @@ def goes_after_clicks(counts: pl.Expr) -> pl.Expr:
     return ~IS_CLICK & pl.col("click_over_view") & (counts & IS_CLICK).any().over("conversion")
 
 
-def _looking(conversions: pl.DataFrame, terms: TermFrames) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+class _Looking(NamedTuple):
     """What looks back, the line items that it looks at, and the partners for whom that differs.
 
-    A scope is a contract version, event and local date: what they share is listed once and not for each conversion.
+    A scope is a contract version, event and local date of a delivery day, in order of day: what conversions share is listed
+    once and not for each of them.
     """
-    scope = ["contract_id", "version", "event", "local_on"]
-    scopes = conversions.select(scope).unique().sort("contract_id", "event", "local_on").with_row_index("scope")
+
+    scopes: pl.DataFrame
+    looking: pl.DataFrame
+    lines: pl.DataFrame
+    overrides: pl.DataFrame
+
+
+def _looking(conversions: pl.DataFrame, terms: TermFrames) -> _Looking:
+    scope = ["delivery_day", "contract_id", "version", "event", "local_on"]
+    in_order = ["delivery_day", "contract_id", "event", "local_on"]
+    scopes = conversions.select(scope).unique().sort(in_order).with_row_index("scope")
     looking = conversions.filter(pl.col("household_id").is_not_null()).join(scopes, on=scope)
     by_action = terms.terms.filter(pl.col("side") == "advertiser", pl.col("model") == "cpa").select(
         "contract_id", "version", "event", "term_id", "line_items", "first_on", "last_on"
@@ -132,7 +163,8 @@ def _looking(conversions: pl.DataFrame, terms: TermFrames) -> tuple[pl.DataFrame
         override_view_lookback="view_lookback",
         override_click_lookback="click_lookback",
     )
-    return (
+    return _Looking(
+        scopes,
         packed(looking.lazy(), ["household_id"])
         .collect()
         .select(

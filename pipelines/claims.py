@@ -14,6 +14,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import date
+from typing import NamedTuple
 
 import polars as pl
 
@@ -70,32 +71,45 @@ def claims_between(claims: pl.DataFrame, first: date, last: date) -> pl.DataFram
     )
 
 
-def judged_again(
-    judged: pl.DataFrame,
-    counts: Callable[[], pl.LazyFrame],
-    terms: TermFrames,
-    *,
-    before: pl.DataFrame,
-    now: pl.DataFrame,
-    first: date,
-    last: date,
-) -> pl.DataFrame:
-    """``judge_delivery(counts(), terms)``, given ``judged``, what that came to under other contracts.
+class Amendment(NamedTuple):
+    """What other claims than before say of a day that was judged.
 
-    ``before`` and ``now``: table ``impression_claims`` of the contracts of then and of ``terms``, from local day ``first`` to
-    ``last``, the days that the counts can have. Counts are read of the places alone whose claims differ, and not asked for
-    where there are none.
+    ``places``: the line items and the partners to be judged again, whatever was delivered of them. ``versions``:
+    ``contract_id``, ``month_date`` and the ``version`` in force, of contracts whose claims are not the same.
+    """
+
+    places: dict[str, pl.Series]
+    versions: pl.DataFrame
+
+
+def amendment(before: pl.DataFrame, now: pl.DataFrame, first: date, last: date) -> Amendment:
+    """What lies between two tables ``impression_claims``, of the local days from ``first`` to ``last``.
+
+    It is that of each delivery day with the same claims before and now, where these days are between the first and the last of
+    all local days that its counts can have: claims that begin or end have the same days in either then.
     """
     then_by_day, now_by_day = _different(before, now, first, last)
-    changed = _changed_places(then_by_day, now_by_day)
-    kept = _told_versions(judged, now_by_day)
-    at_hand = {name: judged[name].unique().sort() for name in _PLACE if not changed[name].is_empty()}
-    ids = {name: of.filter(of.is_in(changed[name].implode())) for name, of in at_hand.items()}
+    versions = now_by_day.select("contract_id", "version", month_date="day").unique()
+    return Amendment(_changed_places(then_by_day, now_by_day), versions)
+
+
+def judged_again(
+    judged: pl.DataFrame, counts: Callable[[], pl.LazyFrame], terms: TermFrames, amended: Amendment
+) -> pl.DataFrame:
+    """``judge_delivery(counts(), terms)``, given ``judged``, what that came to before contracts were ``amended`` to ``terms``.
+
+    Counts are read of the places alone whose claims differ, and not asked for where there are none. Where nothing differs it
+    is ``judged`` itself.
+    """
+    kept = _told_versions(judged, amended.versions)
+    at_hand = {name: judged[name].unique().sort() for name, changed in amended.places.items() if not changed.is_empty()}
+    ids = {name: of.filter(of.is_in(amended.places[name].implode())) for name, of in at_hand.items()}
     is_changed = [pl.col(name).is_in(of.implode()) for name, of in ids.items() if not of.is_empty()]
     if not is_changed:
         return kept
     again = judge_delivery(counts().filter(pl.any_horizontal(is_changed)), terms)
-    return _sorted(pl.concat([kept.filter(~pl.any_horizontal(is_changed)), again]))
+    now = _sorted(pl.concat([kept.filter(~pl.any_horizontal(is_changed)), again]))
+    return judged if now.equals(judged) else now
 
 
 def _different(before: pl.DataFrame, now: pl.DataFrame, first: date, last: date) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -126,14 +140,18 @@ def _changed_places(before: pl.DataFrame, now: pl.DataFrame) -> dict[str, pl.Ser
     return {name: changed[name].drop_nulls().unique() for name in _PLACE}
 
 
-def _told_versions(judged: pl.DataFrame, now: pl.DataFrame) -> pl.DataFrame:
+def _told_versions(judged: pl.DataFrame, versions: pl.DataFrame) -> pl.DataFrame:
     """The rows with the version that is in force now on their date."""
-    versions = now.select("contract_id", "version", month_date="day").unique()
-    if versions.is_empty():
-        return judged
-    return judged.join(versions, on=["contract_id", "month_date"], how="left", maintain_order="left", suffix="_now").select(
-        pl.coalesce("version_now", "version").alias("version") if name == "version" else name for name in _JUDGED.columns
+    key = ["contract_id", "month_date"]
+    told = (
+        judged.lazy()
+        .select(*key, "version")
+        .join(versions.lazy(), on=key, how="left", maintain_order="left", suffix="_now")
+        .select(pl.coalesce("version_now", "version").alias("version"))
+        .collect()
+        .to_series()
     )
+    return judged if told.equals(judged["version"]) else judged.with_columns(told)
 
 
 def _sorted(judged: pl.DataFrame) -> pl.DataFrame:

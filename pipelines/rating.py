@@ -60,6 +60,13 @@ def rate_media(
     """
     rated = rated_terms(terms)
     found = _collected(judged.filter(pl.col("month_date").is_between(month.first, month.last)), rated)
+    if found.rows.is_empty():
+        return RatedMedia(
+            TABLES["impression_outcomes"].empty(),
+            TABLES["accruals"].empty(),
+            flights.select("contract_id", "term_id", "impressions", "charged").sort("contract_id", "term_id"),
+            TABLES["missing_rates"].empty(),
+        )
     stepped = with_steps(_groups(found), rated, flights)
     outcomes = _outcomes(found, stepped)
     lines, partners = found.lines, found.partners
@@ -146,14 +153,11 @@ def _is_other(columns: Sequence[str], offset: int = 1) -> pl.Expr:
 
 
 def _coded(ids: pl.Series) -> tuple[Texts, pl.Series]:
-    """The values of a categorical column, and their codes."""
-    present = ids.unique().to_frame("text").select(pl.col("text").cast(pl.String), number=pl.col("text").to_physical())
-    texts = Texts(present["text"])
-    numbers = present.select(number=pl.int_range(pl.col("number").max().fill_null(0) + 1, dtype=pl.UInt32))
-    code_of_number = numbers.join(
-        present.select("number", texts.code("text").alias("code")), on="number", how="left", maintain_order="left"
-    )
-    return texts, code_of_number["code"].gather(ids.to_physical()).alias(ids.name)
+    """The texts that a categorical column of its own knows, and the code of each of its values."""
+    assert isinstance(ids.dtype, pl.Categorical)
+    by_number = ids.dtype.categories.to_series().to_frame("text")
+    texts = Texts(by_number["text"].drop_nulls())
+    return texts, by_number.select(texts.code("text")).to_series().gather(ids.to_physical()).alias(ids.name)
 
 
 def _groups(found: _Judged) -> pl.DataFrame:
@@ -187,7 +191,8 @@ def _groups(found: _Judged) -> pl.DataFrame:
 def _added_up(rows: pl.LazyFrame, packing: Packing) -> pl.DataFrame:
     """``rows`` with the words of ``packing`` and integers, these added up over equal words; sorted by the words."""
     words, sums = packing.words, pl.exclude(packing.words)
-    in_order = rows.sort(words).collect(engine="streaming").lazy()
+    # They come in long runs that are in order, of which a sort that keeps equal ones as they are makes use.
+    in_order = rows.collect(engine="streaming").sort(words, maintain_order=True).lazy()
     # The sum up to the last row of some, less that up to the last one before them: a number that wraps here wraps back.
     to_date = in_order.with_columns(sums.cum_sum()).filter(_is_other(words, -1))
     return to_date.with_columns(sums - sums.shift(fill_value=0)).collect()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from contracts_io.calendar import local_date
+from contracts_io.calendar import INSTANT, local_date
 from contracts_io.terms import TermFrames
 from pipelines.conversions import EVENT, HOUSEHOLD_KEY, last_before
 from pipelines.eligibility import failing_rule
 from pipelines.exchange import converted
 
+_HOUSEHOLD = ["delivery_day", *HOUSEHOLD_KEY]  # what it did is listed anew with each day on which it converts
 _RULES = [
     "contract_id",
     "version",
@@ -37,9 +38,9 @@ _RULES = [
 def judged(rows: pl.DataFrame, household_conversions: pl.LazyFrame, terms: TermFrames, rates: pl.DataFrame) -> pl.DataFrame:
     """The ``rows`` (conversions with their states), in their order, with the contract version that judges each and its verdict.
 
-    Added: ``contract_id``, ``version``, ``local_on`` and the version's rules, null where no contract claims the conversion;
-    ``billing_date``; ``own_currency``, ``value`` in it and ``contract_value``; ``status``, null where it is for the touches to
-    say; ``reason`` of an ineligible one.
+    Both tables are those of one delivery day or of several, with ``delivery_day``. Added: ``contract_id``, ``version``,
+    ``local_on`` and the version's rules, null where no contract claims the conversion; ``billing_date``; ``own_currency``,
+    ``value`` in it and ``contract_value``; ``status``, null where it is for the touches to say; ``reason`` of an ineligible one.
     """
     advertisers = terms.contracts.filter(pl.col("side") == "advertiser").select(_RULES)
     valued = (
@@ -87,17 +88,20 @@ def _earlier_purchases(valued: pl.DataFrame, household_conversions: pl.LazyFrame
 
     What is reversed or a duplicate order, under the contract in force at its own time, does not count.
     """
-    asked = valued.filter(pl.col("repeat_household_days").is_not_null()).select(HOUSEHOLD_KEY).unique()
-    known = household_conversions.join(asked.lazy(), on=HOUSEHOLD_KEY, how="semi").collect()
+    asked = valued.filter(pl.col("repeat_household_days").is_not_null()).select(_HOUSEHOLD).unique()
+    if asked.is_empty():
+        return pl.repeat(None, valued.height, dtype=INSTANT, eager=True)
+    known = household_conversions.join(asked.lazy(), on=_HOUSEHOLD, how="semi").collect()
     dedup = terms.contracts.select("contract_id", "version", "order_dedup_days")
     counts = ~pl.col("is_reversed") & ~_repeats_order().fill_null(value=False)
     earlier = (
         known.hstack(_claimed(known, terms))
         .join(dedup, on=["contract_id", "version"], how="left")
-        .sort(*HOUSEHOLD_KEY, "event_time", "conversion_id")
-        .select(*EVENT, earlier_purchase_at=last_before(pl.when(counts).then("event_time"), HOUSEHOLD_KEY))
+        .sort(*_HOUSEHOLD, "event_time", "conversion_id")
+        .select("delivery_day", *EVENT, earlier_purchase_at=last_before(pl.when(counts).then("event_time"), _HOUSEHOLD))
     )
-    return valued.select(EVENT).join(earlier, on=EVENT, how="left", maintain_order="left")["earlier_purchase_at"]
+    key = ["delivery_day", *EVENT]
+    return valued.select(key).join(earlier, on=key, how="left", maintain_order="left")["earlier_purchase_at"]
 
 
 def _repeats_order() -> pl.Expr:

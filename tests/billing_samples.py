@@ -241,17 +241,18 @@ def given_day(
     TABLES["household_conversions"].check(households.lazy(), has_rows=households.height > 0)
     states = conversion_states(rows, peers, adjusted)
     known_rates = fx_rates() if rates is None else rates
-    day = ConversionDay(rows, states, households.lazy(), frames(*contracts), known_rates)
+    of_day = [table.select(pl.lit(DAY).alias("delivery_day"), pl.all()) for table in (rows, states, households.lazy())]
+    day = ConversionDay(*of_day, frames(*contracts), known_rates)
     return Given(day, as_kept("touches", rows_of("touches", touches)))
 
 
 def attributed_in_parts(day: ConversionDay, *touches: pl.LazyFrame) -> Attributed:
     """What attribution makes of DAY, its candidates looked up in one table of touches after the other."""
     conversions = judge(day)
-    found = [candidate_touches(conversions, part, day.terms, DAY, in_grace=False) for part in touches]
+    found = [candidate_touches(conversions, part, day.terms, in_grace=False) for part in touches]
     for part in found:
         TABLES["attribution_candidates"].check(packed(part.lazy(), ["touch_id"]), has_rows=part.height > 0)
-    return attribute(conversions, pl.concat(found), DAY)
+    return attribute(conversions, pl.concat(found))
 
 
 def judged(conversions: Iterable[dict[str, Any]], *contracts: InForce, **more: Any) -> Attributed:

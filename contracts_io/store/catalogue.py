@@ -57,13 +57,8 @@ class Catalogue:
 
     def live(self, table: str, partitions: Collection[str] | None = None) -> dict[str, PartitionFile]:
         """The live files of a table by partition, in ascending order; ``partitions`` narrows them."""
-        query = sa.select(lake_file).where(lake_file.c.table_name == table, self._is_live())
-        if partitions is not None and len(partitions) <= _FEW:
-            query = query.where(lake_file.c.partition.in_(partitions))
         with reading(self._engine) as connection:
-            rows = connection.execute(query.order_by(lake_file.c.partition)).all()
-        wanted = None if partitions is None else set(partitions)
-        return {row.partition: _partition_file(row) for row in rows if wanted is None or row.partition in wanted}
+            return _live(connection, table, partitions, self._is_live())
 
     def publish(self, files: Iterable[PartitionFile]) -> list[PartitionFile]:
         """Make the files live in one transaction; gives those that were not live already (none: nothing is written).
@@ -128,20 +123,24 @@ def current_snapshot(connection: sa.Connection) -> int:
     return connection.scalar(sa.select(lake_head.c.snapshot)) or 0
 
 
+def _live(
+    connection: sa.Connection, table: str, partitions: Collection[str] | None, is_live: sa.ColumnElement[bool]
+) -> dict[str, PartitionFile]:
+    query = sa.select(lake_file).where(lake_file.c.table_name == table, is_live)
+    if partitions is not None and len(partitions) <= _FEW:
+        query = query.where(lake_file.c.partition.in_(partitions))
+    rows = connection.execute(query.order_by(lake_file.c.partition)).all()
+    wanted = None if partitions is None else set(partitions)
+    return {row.partition: _partition_file(row) for row in rows if wanted is None or row.partition in wanted}
+
+
 def _not_live(connection: sa.Connection, files: Iterable[PartitionFile]) -> list[PartitionFile]:
     asked = list(files)
-    tables: dict[str, list[str]] = defaultdict(list)
+    partitions: dict[str, list[str]] = defaultdict(list)
     for file in asked:
-        tables[file.partition].append(file.table)
-    live = set()
-    for partition, of_it in tables.items():
-        query = sa.select(lake_file).where(
-            lake_file.c.partition == partition,
-            lake_file.c.table_name.in_(of_it),
-            lake_file.c.removed.is_(None),
-        )
-        live |= {_partition_file(row) for row in connection.execute(query)}
-    return [file for file in asked if file not in live]
+        partitions[file.table].append(file.partition)
+    live = {table: _live(connection, table, of_it, lake_file.c.removed.is_(None)) for table, of_it in partitions.items()}
+    return [file for file in asked if live[file.table].get(file.partition) != file]
 
 
 def _row(file: PartitionFile) -> dict[str, object]:

@@ -150,7 +150,7 @@ def made(home: Home) -> dict[tuple[str, str], tuple[str, str]]:
 
 def attributed_whole(home: Home, day: str, agreed: KnownContracts, grace_days: int) -> dict[str, pl.DataFrame]:
     """A day's statuses and credits, all touches delivered by the end of its grace looked up at once."""
-    read, on = home.warehouse.read, date.fromisoformat(day)
+    read, on = home.warehouse.read_days, date.fromisoformat(day)
     bought, states, households = (
         read(table, [day]) for table in ("conversions", "conversion_states", "household_conversions")
     )
@@ -158,8 +158,8 @@ def attributed_whole(home: Home, day: str, agreed: KnownContracts, grace_days: i
     until = str(on + timedelta(days=grace_days))
     there = [d for d in home.warehouse.catalogue.live("touches") if d <= until]
     touches = home.warehouse.read_packed("touches", there)
-    found = candidate_touches(conversions, touches, agreed.terms, on, in_grace=False)
-    return dict(zip(ATTRIBUTED, attribute(conversions, found, on), strict=True))
+    found = candidate_touches(conversions, touches, agreed.terms, in_grace=False)
+    return dict(zip(ATTRIBUTED, attribute(conversions, found), strict=True))
 
 
 @AT_A_TIME

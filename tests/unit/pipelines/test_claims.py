@@ -13,7 +13,7 @@ from billing_samples import NOON, advertiser, cpm, flat, frames, partner, rows_o
 from contracts_io.contract import InForce
 from contracts_io.terms import TermFrames
 from pipelines import claims
-from pipelines.claims import claims_between, impression_claims, judged_again
+from pipelines.claims import amendment, claims_between, impression_claims, judged_again
 from pipelines.media import judge_delivery
 
 Place = tuple[str, str]
@@ -156,7 +156,7 @@ def test_what_is_judged_again_are_the_places_whose_claims_are_not_the_same(
 
     monkeypatch.setattr(claims, "judge_delivery", judge)
     judged = judge_delivery(COUNTS.lazy(), before)
-    again = judged_again(judged, COUNTS.lazy, now, before=claimed(before), now=claimed(now), first=FIRST, last=LAST)
+    again = judged_again(judged, COUNTS.lazy, now, amendment(claimed(before), claimed(now), FIRST, LAST))
     assert again.rows() == judge_delivery(COUNTS.lazy(), now).rows()
     assert read == sorted(places)
     assert (judged.rows() != again.rows()) or not places
@@ -166,9 +166,7 @@ def test_the_version_told_is_the_one_in_force_on_the_date() -> None:
     was, is_now, _ = CASES["another price from a day on"]
     before, now = frames(*was), frames(*is_now)
     judged = judge_delivery(COUNTS.lazy(), before)
-    again = judged_again(
-        judged, COUNTS.lazy().clear(), now, before=claimed(before), now=claimed(now), first=FIRST, last=LAST
-    )
+    again = judged_again(judged, COUNTS.lazy().clear, now, amendment(claimed(before), claimed(now), FIRST, LAST))
     told = again.filter(contract_id="acme-1").select("month_date", "version").unique().sort(pl.all())
     assert told.rows() == [(date(2026, 10, 4), 1), (OCT_5, 2)]
 
