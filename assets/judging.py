@@ -22,7 +22,7 @@ from assets.known_contracts import Claims
 from assets.touched import Touched, by_outcome, rows_of
 from contracts_io.terms import TermFrames
 from contracts_io.warehouse import PartitionFile, Warehouse, fingerprint
-from pipelines.claims import Amendment, amendment, judged_again
+from pipelines.claims import changed_places, judged_again
 from pipelines.media import judge_delivery
 
 JUDGED, CLAIMS = "judged_impressions", "impression_claims"
@@ -70,25 +70,25 @@ def judge_days(warehouse: Warehouse, made_from: Mapping[str, JudgedFrom], terms:
                 yield from _published(warehouse, made_from, [(day, judged, None)])
             continue
         then, now = warehouse.read(CLAIMS, alike[:1]).collect(), made_from[alike[0]].claims.rows
-        amended = amendment(then, now, made_from[alike[0]].first, made_from[alike[-1]].last)
+        places = changed_places(then, now, made_from[alike[0]].first, made_from[alike[-1]].last)
 
-        def again(days: Sequence[str], amended: Amendment = amended) -> list[Touched]:
-            return _published(warehouse, made_from, _judged_again(warehouse, {d: before[d] for d in days}, terms, amended))
+        def again(days: Sequence[str], places: Mapping[str, pl.Series] = places) -> list[Touched]:
+            return _published(warehouse, made_from, _judged_again(warehouse, {d: before[d] for d in days}, terms, places))
 
         for days in days_at_once({day: before[day].rows for day in alike}, _ROWS_AT_ONCE):
             yield from one_by_one_where_they_fail(again, days)
 
 
 def _judged_again(
-    warehouse: Warehouse, before: Mapping[str, PartitionFile], terms: TermFrames, amended: Amendment
+    warehouse: Warehouse, before: Mapping[str, PartitionFile], terms: TermFrames, places: Mapping[str, pl.Series]
 ) -> Iterator[Judged]:
-    """The days of ``before``, the files of what they were judged, judged again after contracts were ``amended``."""
+    """The days of ``before``, the files of what they were judged, judged again after the claims on ``places`` changed."""
     stored = warehouse.read(JUDGED, before).collect()
     at = 0
     for day, file in before.items():
         own = stored.slice(at, file.rows)
         at += file.rows
-        judged = judged_again(own, partial(warehouse.read, "delivery_counts", [day]), terms, amended)
+        judged = judged_again(own, partial(warehouse.read, "delivery_counts", [day]), terms, places)
         yield day, judged, file if judged is own else None
 
 

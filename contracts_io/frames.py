@@ -423,8 +423,7 @@ _TABLES = (
             "side": _text("advertiser or partner", isin=("advertiser", "partner")),
             "month_date": _column(pl.Date, "local date, contract's zone; where no contract covers them, UTC date"),
             "contract_id": _text("contract that covers them; null: none", nullable=True),
-            "version": _column(pl.Int32, "its version", nullable=True),
-            "term_id": _text("its term", nullable=True),
+            "term_id": _text("its term, of the version in force on that date", nullable=True),
             "line_item_id": _text("campaign line"),
             "partner_id": _text("publisher or affiliate"),
             "outcome": _text("outcome of spec 5.1", isin=OUTCOMES),
@@ -442,7 +441,6 @@ _TABLES = (
         "What terms claimed of a delivery day's impressions when it was judged, of a contract in the order they are asked.",
         {
             "contract_id": _text("contract in force"),
-            "version": _column(pl.Int32, "its version"),
             "term_id": _text("its term"),
             "line_item_id": _text("line item that it claims; null: of a partner", nullable=True),
             "partner_id": _text("partner whose impressions it claims; null: of an advertiser", nullable=True),

@@ -26,7 +26,7 @@ PAID_BY_IMPRESSIONS = ["cpm", "dcpm", "revenue_share"]
 """The models of a partner term that cover an impression; cpa pays by the action."""
 
 _MODELS = {"advertiser": ["cpm", "dcpm", "cpa"], "partner": PAID_BY_IMPRESSIONS}
-_TERM = ["contract_id", "version", "term_id"]
+_TERM = ["contract_id", "term_id"]
 _SIDES = ["advertiser", "partner"]
 _OUTCOME = pl.Enum(sorted(OUTCOMES))
 _BILLED, _INVALID = (sorted(OUTCOMES).index(name) for name in ("billed", "invalid_traffic"))
@@ -53,8 +53,8 @@ class _Merged(NamedTuple):
 def judge_delivery(counts: pl.LazyFrame, terms: TermFrames, kept: Sequence[str] = ()) -> pl.DataFrame:
     """Judge a delivery day's ``delivery_counts`` on both sides: table ``judged_impressions``, sorted.
 
-    A count belongs to its local date, or to its UTC date where no contract covers it. Contract, version and term are null
-    of invalid traffic; advertiser, multiplier and cost are told of billed rows only. Columns of ``counts`` in ``kept`` are
+    A count belongs to its local date, or to its UTC date where no contract covers it. Contract and term are null of invalid
+    traffic; advertiser, multiplier and cost are told of billed rows only. Columns of ``counts`` in ``kept`` are
     kept apart and stand first: an id of each count, to see what becomes of it alone. With ``kept`` the counts are held in
     memory; else they are read twice.
     """
@@ -70,6 +70,24 @@ def judge_delivery(counts: pl.LazyFrame, terms: TermFrames, kept: Sequence[str] 
     sides = [_placed(side, claims, clock, factors) for side in (advertiser, partner)]
     judged = [_judged(merged, places, factors, kept) for places in sides]
     return _told(judged, sides, merged, claims, kept)
+
+
+def with_version(judged: pl.DataFrame, terms: TermFrames) -> pl.DataFrame:
+    """Rows with ``contract_id`` and ``month_date``, in their order, with the ``version`` in force then; null without contract.
+
+    It is not kept with what was judged: a new version under which a contract claims the same judges nothing anew.
+    """
+    key = ["contract_id", "month_date"]
+    in_force = terms.contracts.lazy().select("contract_id", "version", "first_on", "last_on")
+    versions = (
+        judged.lazy()
+        .select(key)
+        .unique()
+        .join(in_force, on="contract_id")
+        .filter(pl.col("month_date").is_between("first_on", "last_on"))
+        .select(*key, "version")
+    )
+    return judged.lazy().join(versions, on=key, how="left", maintain_order="left").collect()
 
 
 def matches_filters() -> pl.Expr:

@@ -20,6 +20,7 @@ from contracts_io.money import from_micros, from_nanos, nanos
 from contracts_io.terms import TermFrames
 from pipelines.flights import GROUP, TERM, RatedTerms, flights_after, rated_terms, with_charges, with_steps
 from pipelines.limits import OVER_CAP
+from pipelines.media import with_version
 from pipelines.outcomes import told_apart
 from pipelines.packing import Packing, Texts, looked_up
 from pipelines.prices import priced_by_cost, priced_by_mille
@@ -29,7 +30,7 @@ _SIDES = pl.Enum(["advertiser", "partner"])
 _KINDS = ["media", "revenue_share"]
 _OUTCOME = pl.Enum(sorted(OUTCOMES))
 _BILLED = sorted(OUTCOMES).index("billed")
-_STRETCH = ["delivery_day", "side", "month_date", *TERM]
+_STRETCH = ["delivery_day", "side", "month_date", "contract_id", "term_id"]
 _CELL = ["side", "delivery_day", "contract_id", "term_id"]
 _TERM_DAY = ["side", "billing_date", *TERM, "kind"]
 _PRICED = [*GROUP, "step", "rate", "units", "uncapped"]
@@ -59,7 +60,7 @@ def rate_media(
     is not read); ``cost_currency``: that of the cleared prices.
     """
     rated = rated_terms(terms)
-    found = _collected(judged.filter(pl.col("month_date").is_between(month.first, month.last)), rated)
+    found = _collected(judged.filter(pl.col("month_date").is_between(month.first, month.last)), rated, terms)
     if found.rows.is_empty():
         return RatedMedia(
             TABLES["impression_outcomes"].empty(),
@@ -104,7 +105,7 @@ class _Judged(NamedTuple):
 
     ``rows``: ``stretch``, ``line_item_id`` and ``partner_id`` as codes of ``lines`` and ``partners``, ``outcome``,
     ``multiplier`` (Int128 of 1e-18), ``units``, ``cost`` in nanos. A stretch are rows that follow each other and do not differ
-    in _STRETCH; ``stretches``: of each, by its number, these and ``term``, that of a rated term.
+    in _STRETCH; ``stretches``: of each, by its number, these, the ``version`` in force, and ``term``, that of a rated term.
     """
 
     rows: pl.DataFrame
@@ -118,13 +119,14 @@ class _Judged(NamedTuple):
         return is_billed & looked_up(self.stretches["term"].is_not_null(), pl.col("stretch"))
 
 
-def _collected(rows: pl.LazyFrame, rated: RatedTerms) -> _Judged:
+def _collected(rows: pl.LazyFrame, rated: RatedTerms, terms: TermFrames) -> _Judged:
     by_line, by_partner = (pl.Categorical(pl.Categories.random()) for _ in range(2))
     collected = rows.select(
         "delivery_day",
         "side",
         "month_date",
-        *TERM,
+        "contract_id",
+        "term_id",
         pl.col("line_item_id").cast(by_line),
         pl.col("partner_id").cast(by_partner),
         pl.col("outcome").cast(_OUTCOME),
@@ -133,7 +135,7 @@ def _collected(rows: pl.LazyFrame, rated: RatedTerms) -> _Judged:
         cost=nanos("cost"),
     ).collect(engine="streaming")
     is_first = collected.lazy().select(_is_other(_STRETCH)).collect().to_series()
-    stretches = collected.lazy().filter(is_first).select(_STRETCH).collect()
+    stretches = with_version(collected.lazy().filter(is_first).select(_STRETCH).collect(), terms)
     lines, line_codes = _coded(collected["line_item_id"])
     partners, partner_codes = _coded(collected["partner_id"])
     return _Judged(

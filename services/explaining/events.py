@@ -11,7 +11,7 @@ import polars as pl
 
 from contracts_io.store.document_tables import Line
 from pipelines.delivery import delivery_counts
-from pipelines.media import judge_delivery
+from pipelines.media import judge_delivery, with_version
 from services.explaining.lines import action_units
 from services.explaining.media import Context, accrued, judged_of, media_rows, multipliers_of
 from services.explaining.notes import adjusted_by
@@ -80,5 +80,8 @@ def _impressions(source: Source, groups: pl.DataFrame, key: list[str]) -> list[d
 
 
 def judge_alone(impressions: pl.LazyFrame, source: Source) -> pl.DataFrame:
-    """Table ``judged_impressions`` of rows of ``impressions``, both sides, each with its ``impression_id`` and by itself."""
-    return judge_delivery(delivery_counts(impressions, [_ID]), source.terms, [_ID])
+    """Table ``judged_impressions`` of rows of ``impressions``, both sides, each with its ``impression_id`` and by itself.
+
+    With the ``version`` in force, as of ``Source.judged``.
+    """
+    return with_version(judge_delivery(delivery_counts(impressions, [_ID]), source.terms, [_ID]), source.terms)

@@ -18,6 +18,7 @@ from contracts_io.home import Home
 from contracts_io.terms import TermFrames
 from contracts_io.warehouse import Warehouse
 from pipelines.documents import headers
+from pipelines.media import with_version
 from services.explaining.explained import Agreed
 
 _EARLY = timedelta(days=3)
@@ -67,18 +68,18 @@ class Source:
         return rows.filter(pl.col("contract_id") == contract_id).collect()
 
     def judged(self, contract_id: str) -> pl.DataFrame:
-        """The billed rows of ``judged_impressions`` of a contract whose date lies in the month, with their delivery day."""
+        """The billed rows of ``judged_impressions`` of a contract whose date lies in the month.
+
+        With their ``delivery_day``, and the ``version`` in force.
+        """
         late = timedelta(days=self.home.settings.horizon_days + 2)
         days = [str(day) for day in days_between(self.month.first - _EARLY, self.month.last + late)]
-        return (
-            self.warehouse.read_days("judged_impressions", days)
-            .filter(
-                pl.col("contract_id") == contract_id,
-                pl.col("outcome") == "billed",
-                pl.col("month_date").is_between(self.month.first, self.month.last),
-            )
-            .collect()
+        rows = self.warehouse.read_days("judged_impressions", days).filter(
+            pl.col("contract_id") == contract_id,
+            pl.col("outcome") == "billed",
+            pl.col("month_date").is_between(self.month.first, self.month.last),
         )
+        return with_version(rows.collect(), self.terms)
 
     @cached_property
     def rates(self) -> pl.DataFrame:

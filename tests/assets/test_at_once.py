@@ -23,8 +23,14 @@ from contracts_io.home import Home
 AMENDED_AT = datetime(2026, 11, 3, 9, tzinfo=UTC)
 REPEATS = "{order_dedup_days: 3, repeat_household_days: 2, minimum_order_value: '30.00'}"
 LOYAL = world.ADVERTISER.replace("terms:", f"eligibility: {REPEATS}\nterms:")
-DEARER = LOYAL.replace('"2000.00"', '"2500.00"').replace('"0.10"', '"0.20"')
+
 TABLES_OF_DAYS = (*ATTRIBUTED, CANDIDATES, JUDGED, CLAIMS)
+
+
+def amended(agreed: str) -> str:
+    """Dearer, and its impressions claimed by another term."""
+    dearer = agreed.replace('"2000.00"', '"2500.00"').replace('"0.10"', '"0.20"')
+    return dearer.replace("term_id: brand, line_items: [li-brand]", "term_id: video, line_items: [li-brand]")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +98,7 @@ def test_days_together_come_to_the_same_files_as_each_by_itself(tmp_path: Path, 
             ingest(home, day)
         bring_up_to_date(home)
         before = files_of(home)
-        world.agree(home, DEARER, at=AMENDED_AT)
+        world.agree(home, amended(LOYAL), at=AMENDED_AT)
         bring_up_to_date(home)
         found.append((before, files_of(home)))
     together, apart = found
@@ -109,7 +115,7 @@ def test_a_damaged_file_of_a_day_leaves_the_days_before_it_up_to_date(table: str
         ingest(home, day)
     bring_up_to_date(home)
     before = {day: file.inputs for day, file in home.warehouse.catalogue.live(made).items()}
-    world.agree(home, world.ADVERTISER.replace('"2000.00"', '"2500.00"'), at=AMENDED_AT)
+    world.agree(home, amended(world.ADVERTISER), at=AMENDED_AT)
     damaged = str(world.DAYS[3])
     path = home.root / "warehouse" / home.warehouse.catalogue.live(table)[damaged].path
     path.write_bytes(path.read_bytes()[:-1] + b"?")

@@ -15,7 +15,7 @@ from contracts_io.calendar import ONE_DAY
 from contracts_io.contract import InForce
 from contracts_io.frames import TABLES
 from contracts_io.terms import TermFrames
-from pipelines.claims import amendment, claims_between, impression_claims, judged_again
+from pipelines.claims import changed_places, claims_between, impression_claims, judged_again
 from pipelines.media import judge_delivery
 
 Row = dict[str, Any]
@@ -149,7 +149,7 @@ def claims_of(terms: TermFrames) -> pl.DataFrame:
 
 
 def again(judged: pl.DataFrame, counts: pl.LazyFrame, before: TermFrames, now: TermFrames) -> pl.DataFrame:
-    return judged_again(judged, lambda: counts, now, amendment(claims_of(before), claims_of(now), FIRST, LAST))
+    return judged_again(judged, lambda: counts, now, changed_places(claims_of(before), claims_of(now), FIRST, LAST))
 
 
 def named(versions: list[InForce]) -> tuple[set[str], set[str]]:

@@ -22,7 +22,7 @@ from contracts_io.money import MICRO, NANOS_TYPE
 from contracts_io.terms import TermFrames
 from pipelines import packing
 from pipelines.delivery import DIMENSIONS, delivery_counts
-from pipelines.media import judge_delivery
+from pipelines.media import judge_delivery, with_version
 
 Row = dict[str, Any]
 SLOW = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -228,6 +228,12 @@ def judged(rows: list[Row], terms: TermFrames, *kept: str) -> list[tuple[Any, ..
     return ordered([(*key, n, Decimal(cost[key]).scaleb(-9)) for key, n in impressions.items()])
 
 
+def versioned(found: pl.DataFrame, terms: TermFrames, *kept: str) -> pl.DataFrame:
+    """What was judged with the version in force, after the contract."""
+    before, after = JUDGED.names()[:3], JUDGED.names()[3:]
+    return with_version(found, terms).select(*kept, *before, "version", *after)
+
+
 def _covers(offer: Row, side: str, row: Row, advertiser_id: str | None) -> bool:
     on = row["quarter_hour"].astimezone(ZoneInfo(offer["timezone"])).date()
     return (
@@ -265,5 +271,5 @@ def test_a_plain_loop_judges_the_same_rows_in_the_same_order(terms: TermFrames, 
         found = judge_delivery(as_counts(rows).drop("id"), terms)
         alone = judge_delivery(as_counts(rows), terms, ["id"])
     assert found.schema == JUDGED
-    assert found.rows() == judged(rows, terms)
-    assert alone.rows() == judged(rows, terms, "id")
+    assert versioned(found, terms).rows() == judged(rows, terms)
+    assert versioned(alone, terms, "id").rows() == judged(rows, terms, "id")

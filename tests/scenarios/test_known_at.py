@@ -18,11 +18,12 @@ from services import billing
 
 FIRST_NIGHT = datetime(2026, 11, 3, 3, 30, tzinfo=UTC)
 AMENDED_AT = datetime(2026, 11, 12, 9, tzinfo=UTC)
-# Each changes everything that its side's tables are made of: prices, windows, validation, the partner's minimum.
+# Each changes everything that its side's tables are made of: prices, windows, validation, a term, the partner's minimum.
 AMENDED_ADVERTISER = (
     ADVERTISER.replace("2000.00", "2500.00")
     .replace('"0.10"', '"0.20"')
     .replace("view: 3d", "view: 1d")
+    .replace("term_id: brand,", "term_id: video,")
     .replace("attribution:", "effective_from: 2026-10-29\nvalidation_days: 2\nattribution:")
 )
 AMENDED_PARTNER = (

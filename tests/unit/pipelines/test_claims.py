@@ -13,8 +13,8 @@ from billing_samples import NOON, advertiser, cpm, flat, frames, partner, rows_o
 from contracts_io.contract import InForce
 from contracts_io.terms import TermFrames
 from pipelines import claims
-from pipelines.claims import amendment, claims_between, impression_claims, judged_again
-from pipelines.media import judge_delivery
+from pipelines.claims import changed_places, claims_between, impression_claims, judged_again
+from pipelines.media import judge_delivery, with_version
 
 Place = tuple[str, str]
 FIRST, LAST = date(2026, 9, 27), date(2026, 10, 8)
@@ -156,26 +156,30 @@ def test_what_is_judged_again_are_the_places_whose_claims_are_not_the_same(
 
     monkeypatch.setattr(claims, "judge_delivery", judge)
     judged = judge_delivery(COUNTS.lazy(), before)
-    again = judged_again(judged, COUNTS.lazy, now, amendment(claimed(before), claimed(now), FIRST, LAST))
+    again = judged_again(judged, COUNTS.lazy, now, changed_places(claimed(before), claimed(now), FIRST, LAST))
     assert again.rows() == judge_delivery(COUNTS.lazy(), now).rows()
     assert read == sorted(places)
     assert (judged.rows() != again.rows()) or not places
 
 
-def test_the_version_told_is_the_one_in_force_on_the_date() -> None:
+def test_the_version_of_what_was_judged_is_the_one_in_force_on_the_date() -> None:
     was, is_now, _ = CASES["another price from a day on"]
     before, now = frames(*was), frames(*is_now)
     judged = judge_delivery(COUNTS.lazy(), before)
-    again = judged_again(judged, COUNTS.lazy().clear, now, amendment(claimed(before), claimed(now), FIRST, LAST))
-    told = again.filter(contract_id="acme-1").select("month_date", "version").unique().sort(pl.all())
-    assert told.rows() == [(date(2026, 10, 4), 1), (OCT_5, 2)]
+    again = judged_again(judged, COUNTS.lazy().clear, now, changed_places(claimed(before), claimed(now), FIRST, LAST))
+    assert again is judged
+    told = with_version(again, now)
+    assert told.drop("version").equals(judged)
+    versions = told.select("contract_id", "month_date", "version").unique().sort(pl.all(), nulls_last=True)
+    assert versions.filter(contract_id="acme-1").rows() == [("acme-1", date(2026, 10, 4), 1), ("acme-1", OCT_5, 2)]
+    assert told.filter(pl.col("contract_id").is_null() != pl.col("version").is_null()).is_empty()
 
 
 def test_claims_say_of_which_days_they_are_where_that_can_matter() -> None:
     terms = frames(acme(first=date(2026, 10, 1)), beta(last=OCT_5), one(), two(last=date(2026, 9, 26)))
     told = claimed(terms).drop("agreed")
     assert told.rows() == [
-        ("acme-1", 1, "brand", "li-1", None, date(2026, 10, 1), None),
-        ("beta-1", 1, "brand", "li-2", None, None, OCT_5),
-        ("pub-1-2026", 1, "all", None, "pub-1", None, None),
+        ("acme-1", "brand", "li-1", None, date(2026, 10, 1), None),
+        ("beta-1", "brand", "li-2", None, None, OCT_5),
+        ("pub-1-2026", "all", None, "pub-1", None, None),
     ]
