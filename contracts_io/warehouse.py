@@ -121,14 +121,15 @@ class Warehouse:
             return part
 
         with self._temporary() as path:
+            # Rows with ids lie in order of arrival and are looked for by them, of which the least and the greatest tell nothing.
+            with_bounds = not rules.packed
             with _new_file(path) as file:
                 rows.map_batches(look, streamable=True, schema=rows.collect_schema()).sink_parquet(
                     file,
                     compression="zstd",
                     compression_level=1,
                     row_group_size=ROW_GROUP_ROWS,
-                    # Partitions are read whole, or looked through for ids, of which the least and the greatest tell nothing.
-                    statistics={"min": False, "max": False, "null_count": True},
+                    statistics={"min": with_bounds, "max": with_bounds, "null_count": True},
                 )
             if not all(taken for _, taken in seen):
                 rules.check(pl.scan_parquet(path))
