@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from io import BytesIO
 from operator import or_
 from typing import Any, TypeAlias, TypeVar
 
@@ -27,6 +28,7 @@ from contracts_io.ids import EMPTY_ID, packed_schema, parts, parts_schema
 from contracts_io.money import FACTOR_TYPE, NANOS_TYPE, RATE_TYPE
 from contracts_io.texts import as_texts
 
+ARROW_SCHEMA = "ARROW:schema"
 FEED_NAMES = ("impressions", "clicks", "conversions", "conversion_adjustments")
 RATE_KINDS = ("per_mille", "flat", "percent")
 STATUSES = (
@@ -65,7 +67,9 @@ class Table:
     packed: tuple[str, ...] = ()
     """Its columns of ids that are kept as integers (``contracts_io.ids``)."""
     coded: tuple[str, ...] = ()
-    """Its columns of texts of few values that are kept as codes (``contracts_io.texts``)."""
+    """Its columns of texts of few values that are written as codes (``contracts_io.texts``)."""
+    keeps_codes: bool = False
+    """Whether its files give these codes to who reads them as they are kept; else they give texts, which costs many days less."""
 
     @property
     def columns(self) -> list[str]:
@@ -90,6 +94,14 @@ class Table:
                 checks = [_rule(_not_empty)] if is_text and not column.nullable else []
                 columns[part] = _column(dtype, column.description, *checks, nullable=column.nullable or is_text)
         return pa.DataFrameSchema(columns, checks=self.schema.checks, strict=True, ordered=True, name=self.name)
+
+    @cached_property
+    def stored_schema_text(self) -> str:
+        """The schema of its files as Parquet's metadata have it, each column of ``coded`` as text."""
+        file = BytesIO()
+        pl.DataFrame(schema=self.stored_schema).write_parquet(file)
+        file.seek(0)
+        return pl.read_parquet_metadata(file)[ARROW_SCHEMA]
 
     @cached_property
     def stored_schema(self) -> pl.Schema:
@@ -281,16 +293,17 @@ def _table(
     *checks: pa.Check,
     packed: tuple[str, ...] = (),
     coded: tuple[str, ...] = (),
+    keeps_codes: bool = False,
 ) -> Table:
     schema = pa.DataFrameSchema(columns, checks=list(checks), strict=True, ordered=True, name=name)
-    return Table(name, partition, description, schema, packed, coded)
+    return Table(name, partition, description, schema, packed, coded, keeps_codes)
 
 
 def _accepted(
     feed: str, description: str, columns: dict[str, pa.Column], *packed: str, coded: tuple[str, ...] = ()
 ) -> Table:
     said = f"Accepted {description} of a delivery day, each id once."
-    return _table(feed, "day", said, _FILE | columns, packed=packed, coded=coded)
+    return _table(feed, "day", said, _FILE | columns, packed=packed, coded=coded, keeps_codes=bool(coded))
 
 
 def _repeated(feed: str, description: str, columns: dict[str, pa.Column], *packed: str) -> Table:

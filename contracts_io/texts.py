@@ -1,8 +1,8 @@
 """Texts of few values, such as line items and countries, in the files of large tables.
 
-A file keeps such a column as codes of its own values in their order (a Polars Enum; in Parquet a dictionary, text for any other
-reader): to write, read and group codes costs a third of what texts cost. Whoever reads a table gets texts, unless they ask for it
-as it is kept. The values are those of the very rows, so the same rows give the same bytes.
+Such a column is written as codes of its own values in their order (a Polars Enum; in Parquet a dictionary, as texts are): to write,
+read and group codes costs a third of what texts cost. Whoever reads a table gets texts; of a table that keeps codes, who asks for
+it as it is kept gets these. The values are those of the very rows, so the same rows give the same bytes.
 """
 
 from __future__ import annotations

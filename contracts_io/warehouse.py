@@ -27,7 +27,7 @@ from typing import BinaryIO, Protocol
 import polars as pl
 
 from contracts_io.errors import WarehouseError
-from contracts_io.frames import TABLES, Table
+from contracts_io.frames import ARROW_SCHEMA, TABLES, Table
 from contracts_io.ids import is_id, packed, unpacked
 from contracts_io.texts import as_codes, as_texts, distinct
 
@@ -130,6 +130,8 @@ class Warehouse:
                     compression_level=1,
                     row_group_size=ROW_GROUP_ROWS,
                     statistics={"min": with_bounds, "max": with_bounds, "null_count": True},
+                    # What a file says of its columns is its own: a column of codes that is called text is read as text.
+                    metadata={ARROW_SCHEMA: rules.stored_schema_text} if rules.coded and not rules.keeps_codes else None,
                 )
             if not all(taken for _, taken in seen):
                 rules.check(pl.scan_parquet(path))
@@ -172,11 +174,15 @@ class Warehouse:
         self, table: str, partitions: Collection[str] | None = None, unpublished: Iterable[PartitionFile] = ()
     ) -> pl.LazyFrame:
         """The same as it is kept, ids that the table packs in their parts: what reads millions of rows handles no text."""
-        rows = [self._as_text(file) for file in self._files(table, partitions, unpublished) if file.rows]
-        return pl.concat(rows) if rows else pl.LazyFrame(schema=TABLES[table].stored_schema)
+        files = [file for file in self._files(table, partitions, unpublished) if file.rows]
+        if not files:
+            return pl.LazyFrame(schema=TABLES[table].stored_schema)
+        if TABLES[table].keeps_codes:
+            return pl.concat(self._as_text(file) for file in files)
+        return pl.scan_parquet([self._existing(file) for file in files])
 
     def read_as_kept(self, table: str, partition: str) -> pl.LazyFrame:
-        """The live rows of one partition with ids in their parts, and texts of few values as the codes that they are kept as."""
+        """The live rows of one partition with ids in their parts, and codes where the table keeps them."""
         file = self._files(table, [partition], ())
         return pl.scan_parquet(self._existing(file[0])) if file else pl.LazyFrame(schema=TABLES[table].stored_schema)
 
@@ -237,7 +243,8 @@ class Warehouse:
                 path.unlink()
 
     def _as_text(self, file: PartitionFile) -> pl.LazyFrame:
-        return as_texts(pl.scan_parquet(self._existing(file)), TABLES[file.table].coded)
+        rows, rules = pl.scan_parquet(self._existing(file)), TABLES[file.table]
+        return as_texts(rows, rules.coded) if rules.keeps_codes else rows
 
     def _existing(self, file: PartitionFile) -> Path:
         """The path of a file that is as it was written, by its checksum when a process reads it for the first time."""

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from unittest.mock import patch
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -186,15 +187,40 @@ def placed(*places: tuple[str, str]) -> pl.DataFrame:
     return rows.with_columns(pl.Series("line_item_id", lines), pl.Series("partner_id", partners))
 
 
-def test_texts_of_few_values_are_kept_as_codes_of_the_very_values_and_read_as_texts(warehouse: Warehouse) -> None:
+def served(*places: tuple[str, str]) -> pl.DataFrame:
+    at = datetime(2026, 10, 5, tzinfo=UTC)
+    rows = [
+        ("a.csv", n, f"i{n}", at, "h1", line, partner, None, "US", True, False, None, None)
+        for n, (line, partner) in enumerate(places, 1)
+    ]
+    return pl.DataFrame(rows, schema=TABLES["impressions"].polars_schema, orient="row")
+
+
+def codes_of(rows: pl.LazyFrame) -> dict[str, list[str]]:
+    schema = rows.collect_schema()
+    return {name: dtype.categories.to_list() for name, dtype in schema.items() if isinstance(dtype, pl.Enum)}
+
+
+def test_a_table_that_keeps_codes_has_those_of_the_very_values_and_is_read_as_texts(warehouse: Warehouse) -> None:
+    rows = served(("li-2", "pub-1"), ("li-10", "pub-1"), ("li-2", "é"))
+    warehouse.publish([warehouse.write("impressions", DAY, rows)])
+    codes = codes_of(warehouse.read_as_kept("impressions", DAY))
+    places = {"line_item_id": ["li-10", "li-2"], "partner_id": ["pub-1", "é"]}
+    assert codes == {"file": ["a.csv"], "device_type": [], "country": ["US"], "invalid_reason": []} | places
+    assert warehouse.read("impressions", [DAY]).collect().equals(rows)
+    assert warehouse.read_days("impressions").drop("delivery_day").collect().equals(rows)
+
+
+def test_codes_that_a_table_does_not_keep_are_texts_to_every_reader(warehouse: Warehouse) -> None:
     rows = placed(("li-2", "pub-1"), ("li-10", "pub-1"), ("li-2", "é"))
     file = warehouse.write("touches", DAY, rows)
     warehouse.publish([file])
-    kept = warehouse.read_as_kept("touches", DAY).collect()
-    codes = {name: dtype.categories.to_list() for name, dtype in kept.schema.items() if isinstance(dtype, pl.Enum)}
-    assert codes == {"touch_kind": ["view"], "line_item_id": ["li-10", "li-2"], "partner_id": ["pub-1", "é"]}
+    assert warehouse.read_as_kept("touches", DAY).collect_schema() == TABLES["touches"].stored_schema
     assert warehouse.read("touches", [DAY]).collect().equals(rows)
-    assert warehouse.read_days("touches").drop("delivery_day").collect().equals(rows)
+    dictionary = duckdb.sql(
+        f"select distinct encodings from parquet_metadata('{warehouse.root / file.path}') where path_in_schema = 'line_item_id'"
+    )
+    assert "RLE_DICTIONARY" in str(dictionary.fetchall())
 
 
 @pytest.mark.parametrize("form", ["texts", "lazy texts", "codes of more values", "codes"])
@@ -215,13 +241,13 @@ def test_the_same_rows_have_the_same_bytes_whether_they_come_as_texts_or_as_code
 def test_days_with_other_values_or_too_many_of_them_to_be_codes_are_read_together(warehouse: Warehouse) -> None:
     days = {DAY: [("li-1", "pub-1"), ("li-2", "pub-1")], NEXT_DAY: [("li-3", "pub-2")], "2026-10-07": [("li-2", "pub-3")]}
     with patch.object(texts, "MOST_VALUES", 1):
-        warehouse.publish(warehouse.write("touches", day, placed(*places)) for day, places in days.items())
-    kinds = [type(warehouse.read_as_kept("touches", day).collect_schema()["line_item_id"]) for day in days]
+        warehouse.publish(warehouse.write("impressions", day, served(*places)) for day, places in days.items())
+    kinds = [type(warehouse.read_as_kept("impressions", day).collect_schema()["line_item_id"]) for day in days]
     assert kinds == [pl.String, pl.Enum, pl.Enum]
-    found = warehouse.read("touches").collect()
+    found = warehouse.read("impressions").collect()
     assert found["line_item_id"].to_list() == ["li-1", "li-2", "li-3", "li-2"]
-    assert found.schema == TABLES["touches"].polars_schema
-    narrowed = warehouse.read_days_packed("touches").filter(pl.col("line_item_id") == "li-2").select("delivery_day")
+    assert found.schema == TABLES["impressions"].polars_schema
+    narrowed = warehouse.read_days_packed("impressions").filter(pl.col("line_item_id") == "li-2").select("delivery_day")
     assert [str(day) for day in narrowed.collect().to_series()] == [DAY, "2026-10-07"]
 
 
