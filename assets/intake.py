@@ -84,6 +84,7 @@ def _take_in(home: Home, delivery: Delivery, day: date) -> _FeedDay:
     try:
         taken = _settled(home, delivery, day, read)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+        require_unchanged(delivery)
         for file in read:
             file.require_sound()  # a damaged file is named rather than what its bytes led to
         raise

@@ -267,6 +267,29 @@ def test_the_worlds_have_what_they_are_made_for() -> None:
     }
 
 
+def test_a_file_that_changes_between_its_readings_fails_the_day_by_its_name_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line item that was in no row when the values of the column were found."""
+    home = Home.create(tmp_path / "home")
+    path = home.landing / "impressions" / str(FIRST) / "part-0"
+    row = usual_row(UUIDS[0]) | {"event_time": midnight(FIRST)}
+    deliver(home, FIRST, [], "parquet")
+    write_parquet(path, [row], as_bytes=False)
+    before = live_rows(home), files_below(home)
+    settled = intake.settle
+
+    def changed_meanwhile(*arguments: Any) -> Any:
+        write_parquet(path, [row | {"line_item_id": "another"}], as_bytes=False)
+        return settled(*arguments)
+
+    monkeypatch.setattr(intake, "settle", changed_meanwhile)
+    with pytest.raises(FeedError, match="was changed while it was read") as refused:
+        ingest(home, FIRST)
+    assert refused.value.where == str(path.with_suffix(".parquet"))
+    assert (live_rows(home), files_below(home)) == before
+
+
 @pytest.mark.parametrize("as_bytes", [False, True])
 @pytest.mark.parametrize("damage", ["page", "truncated"])
 def test_a_damaged_parquet_file_fails_the_day_by_its_name_and_nothing_is_written(
