@@ -133,6 +133,7 @@ class Warehouse:
                     # What a file says of its columns is its own: a column of codes that is called text is read as text.
                     metadata={ARROW_SCHEMA: rules.stored_schema_text} if rules.coded and not rules.keeps_codes else None,
                 )
+                os.fsync(file.fileno())
             if not all(taken for _, taken in seen):
                 rules.check(pl.scan_parquet(path))
             sha256, crc32 = _hashes(path)
@@ -276,13 +277,12 @@ class Warehouse:
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that is on the disk when the block is through.
+    """A file to be written.
 
     Polars writes to the file, not to its path: threads of a query that failed would make the file anew after it was removed.
     """
     with _disk_errors(path), path.open("xb", buffering=0) as file:
         yield file
-        os.fsync(file.fileno())
 
 
 def fingerprint(*parts: object) -> str:
