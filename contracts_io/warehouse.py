@@ -214,11 +214,6 @@ class Warehouse:
         """Whether the file is there; what is in it is looked at when it is read."""
         return (self.root / file.path).is_file()
 
-    def live_file(self, table: str, partition: str) -> PartitionFile | None:
-        """The live file of a partition, where it is listed and there."""
-        file = self.catalogue.live(table, [partition]).get(partition)
-        return file if file and self.has(file) else None
-
     def rows(self, table: str, partition: str) -> int:
         """The number of rows of a live partition, 0 where there is none."""
         file = self.catalogue.live(table, [partition]).get(partition)
