@@ -6,7 +6,7 @@ A file is written under a temporary name, its rows checked against their table's
 hash of its bytes; only then can the catalogue make it live. A process that dies at any moment leaves the old partition live
 and at most a file that nobody lists, which the next ``sweep`` removes. The same rows in the same order give the same bytes,
 so a repeat changes nothing. A file that is no longer what was written is never read: that raises WarehouseError. What a disk
-does to a file shows in a checksum of 32 bits, which costs a third of the hash that ``adledger verify`` goes by.
+does to a file shows in a checksum of 32 bits, which costs a seventh of the hash that ``adledger verify`` goes by.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import os
 import re
 import shutil
 import uuid
-import zlib
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import polars as pl
+from isal.isal_zlib import crc32 as add_crc32
 
 from contracts_io.errors import WarehouseError
 from contracts_io.frames import ARROW_SCHEMA, TABLES, Table
@@ -295,14 +295,14 @@ def _hashes(path: Path) -> tuple[str, int]:
     sha256, crc32 = hashlib.sha256(), 0
     for part in _parts(path):
         sha256.update(part)
-        crc32 = zlib.crc32(part, crc32)
+        crc32 = add_crc32(part, crc32)
     return sha256.hexdigest(), crc32
 
 
 def _crc32(path: Path) -> int:
     crc32 = 0
     for part in _parts(path):
-        crc32 = zlib.crc32(part, crc32)
+        crc32 = add_crc32(part, crc32)
     return crc32
 
 
