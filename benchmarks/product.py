@@ -26,6 +26,10 @@ from collections.abc import Iterable  # noqa: E402
 from datetime import UTC, datetime, timedelta  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+from services import process  # noqa: E402
+
+process.set_up()  # as the command does, before Polars is loaded
+
 import polars as pl  # noqa: E402
 
 from contracts_io.calendar import Month, days_between, parse_day  # noqa: E402

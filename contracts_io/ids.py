@@ -137,8 +137,7 @@ def _parts_of(ids: pl.Series) -> pl.Series:
     """The parts of some ids as a struct; those that come together are mostly all UUIDs or all short, which is less work."""
     there = ids.is_not_null()
     lengths = ids.str.len_bytes()
-    starts = ids.str.starts_with("\0")  # to be told from what is filled up with
-    if lengths.min() == lengths.max() == _SHORT and not starts.any():
+    if lengths.min() == lengths.max() == _SHORT and not _starts_with_zero(ids).any():
         return _struct(*_short_bits(ids), pl.repeat(_IS_SHORT, len(ids), eager=True), there)
     is_uuid, hi, lo = _uuid_bits(ids.fill_null(_NO_UUID) if ids.has_nulls() else ids)
     if is_uuid.all():
@@ -147,7 +146,7 @@ def _parts_of(ids: pl.Series) -> pl.Series:
     aligned = pl.select(padded).to_series()
     short_hi, short_lo = _short_bits(aligned)
     rows = pl.DataFrame({"id": ids, "is_uuid": is_uuid, "hi": hi, "lo": lo, "short_hi": short_hi, "short_lo": short_lo})
-    rows = rows.with_columns(is_short=(aligned.str.len_bytes() == _SHORT) & ~starts)
+    rows = rows.with_columns(is_short=(aligned.str.len_bytes() == _SHORT) & ~_starts_with_zero(ids))
     long = rows.select(pl.when(~pl.col("is_uuid") & ~pl.col("is_short")).then("id").alias("id"))
     told = rows.select(
         hi=pl.when("is_uuid").then("hi").when("is_short").then("short_hi").otherwise(_u64(0)),
@@ -155,6 +154,11 @@ def _parts_of(ids: pl.Series) -> pl.Series:
         text=pl.when("is_short").then(pl.lit(_IS_SHORT)).otherwise(long["id"]),
     )
     return _struct(told["hi"], told["lo"], told["text"], there)
+
+
+def _starts_with_zero(ids: pl.Series) -> pl.Series:
+    """Whether an id starts like what a short one is filled up with, and could not be told from it."""
+    return ids.str.starts_with("\0")
 
 
 def _struct(hi: pl.Series, lo: pl.Series, text: pl.Series, there: pl.Series) -> pl.Series:

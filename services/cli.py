@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from contracts_io.errors import AdledgerError, UsageError
+from services import process
 from services.cli_books import adjust, close, diff, verify
 from services.cli_contracts import contract
 from services.cli_explain import explain
@@ -25,9 +26,6 @@ from services.cli_options import DAY, INSTANT, MONTH, home_root, now, open_home,
 if TYPE_CHECKING:
     from contracts_io.calendar import Month
     from contracts_io.home import Home
-
-_OBJECTS = 200_000
-"""So many objects are made before cycles among them are looked for: by default, loading the libraries looks a thousand times."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -213,7 +211,7 @@ def ui(host: str, port: int, home: str | None) -> None:
 
 def main() -> NoReturn:
     """The entry point of a process, which ends with it."""
-    gc.set_threshold(_OBJECTS, 50, 100)
+    process.set_up()
     try:
         answer()
     finally:

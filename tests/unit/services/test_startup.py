@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 
 import pytest
 
-from services import cli
+from services import cli, process
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,39 @@ def test_a_command_in_a_process_that_goes_on_leaves_garbage_collection_as_it_was
         cli.answer()
     assert ended.value.code == 0
     assert (gc.get_threshold(), gc.get_freeze_count()) == before
+
+
+def said_by_a_process(program: str, **environment: str) -> list[str]:
+    inherited = {name: value for name, value in os.environ.items() if name != process.ALLOCATOR}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60, env=inherited | environment
+    )
+    return [line.strip() for line in (done.stdout + done.stderr).splitlines()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Polars has another allocator there")
+def test_polars_keeps_freed_memory_in_an_arena_for_each_processor_and_for_three_seconds() -> None:
+    set_up = "import os; from services import process; process.set_up()"
+    shown = "os.environ[process.ALLOCATOR] += ',stats_print:true'; import polars"
+    options = [line for line in said_by_a_process(f"{set_up}; {shown}") if line.startswith("opt.")]
+    assert [
+        line for line in options if line.split()[0] in ("opt.narenas:", "opt.dirty_decay_ms:", "opt.muzzy_decay_ms:")
+    ] == [
+        f"opt.narenas: {os.cpu_count()}",
+        "opt.dirty_decay_ms: 3000 (arenas.dirty_decay_ms: 3000)",
+        "opt.muzzy_decay_ms: 0 (arenas.muzzy_decay_ms: 0)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, f"narenas:{os.cpu_count()},dirty_decay_ms:3000,muzzy_decay_ms:0"),
+        ({process.ALLOCATOR: "narenas:7"}, "narenas:7"),
+    ],
+    ids=["nothing set", "set by an operator"],
+)
+def test_the_command_tells_the_allocator_what_no_operator_has(environment: dict[str, str], expected: str) -> None:
+    told = "import atexit, os, sys; from services import cli, process; sys.argv = ['adledger', '--version']"
+    program = f"{told}; atexit.register(lambda: print(os.environ[process.ALLOCATOR])); cli.main()"
+    assert said_by_a_process(program, **environment)[-1] == expected

@@ -1,0 +1,17 @@
+"""What a process that is adledger's alone sets for itself, before a library is loaded."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+ALLOCATOR = "_RJEM_MALLOC_CONF"
+"""The environment variable from which Polars' allocator, jemalloc, takes its options when Polars is loaded."""
+_OBJECTS = 200_000
+"""So many objects are made before cycles among them are looked for: by default, loading the libraries looks a thousand times."""
+
+
+def set_up() -> None:
+    """Look for garbage seldom, and keep freed memory for reuse in few places (docs/decisions/19); what an operator has set stands."""
+    gc.set_threshold(_OBJECTS, 50, 100)
+    os.environ.setdefault(ALLOCATOR, f"narenas:{os.cpu_count() or 1},dirty_decay_ms:3000,muzzy_decay_ms:0")
