@@ -32,6 +32,8 @@ _MAGIC = b"PAR1"
 _UUID_BYTES = 16
 _ESCAPED_IN_JSON = r'["\\\x00-\x1f]'
 _PRINTABLE = "^[ -~]*$"
+_AT_ONCE = 1 << 21
+"""How many rows are gone through at once for those that are wanted, which until they are apart keep the texts of all of them."""
 _DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 # A word for null that is written like a value: then values are compared with it, so they are read as text.
 _OF_A_VALUE = re.compile(r"-?[0-9.]+|true|false|[0-9a-f-]{36}")
@@ -82,7 +84,8 @@ def read_parquet(file: LandingFile, feed: str, settings: FeedSettings) -> FileRo
     )
 
     def only(wanted: Sequence[int]) -> FileRows:
-        held = _apart(_among(numbered, wanted).collect(engine="streaming"))
+        parts = (_among(numbered.slice(first, _AT_ONCE), wanted) for first in range(0, max(rows, 1), _AT_ONCE))
+        held = pl.concat(_apart(part.collect(engine="streaming")) for part in parts)
 
         def find_contents(of: Sequence[int]) -> Mapping[int, str]:
             chosen = _among(held.lazy(), of).collect()

@@ -44,7 +44,7 @@ def said_by_a_process(program: str, **environment: str) -> list[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Polars has another allocator there")
-def test_polars_keeps_freed_memory_in_an_arena_for_each_processor_and_for_three_seconds() -> None:
+def test_polars_keeps_freed_memory_in_an_arena_for_each_processor_and_for_a_second() -> None:
     set_up = "import os; from services import process; process.set_up()"
     shown = "os.environ[process.ALLOCATOR] += ',stats_print:true'; import polars"
     options = [line for line in said_by_a_process(f"{set_up}; {shown}") if line.startswith("opt.")]
@@ -52,7 +52,7 @@ def test_polars_keeps_freed_memory_in_an_arena_for_each_processor_and_for_three_
         line for line in options if line.split()[0] in ("opt.narenas:", "opt.dirty_decay_ms:", "opt.muzzy_decay_ms:")
     ] == [
         f"opt.narenas: {os.cpu_count()}",
-        "opt.dirty_decay_ms: 3000 (arenas.dirty_decay_ms: 3000)",
+        "opt.dirty_decay_ms: 1000 (arenas.dirty_decay_ms: 1000)",
         "opt.muzzy_decay_ms: 0 (arenas.muzzy_decay_ms: 0)",
     ]
 
@@ -60,7 +60,7 @@ def test_polars_keeps_freed_memory_in_an_arena_for_each_processor_and_for_three_
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        ({}, f"narenas:{os.cpu_count()},dirty_decay_ms:3000,muzzy_decay_ms:0"),
+        ({}, f"narenas:{os.cpu_count()},dirty_decay_ms:1000,muzzy_decay_ms:0"),
         ({process.ALLOCATOR: "narenas:7"}, "narenas:7"),
     ],
     ids=["nothing set", "set by an operator"],

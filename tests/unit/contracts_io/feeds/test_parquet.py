@@ -13,6 +13,7 @@ import pytest
 
 from contracts_io.calendar import INSTANT
 from contracts_io.errors import FeedError
+from contracts_io.feeds import parquet
 from contracts_io.feeds.columns import Reading
 from contracts_io.feeds.formats import read_file
 from contracts_io.feeds.landing import LandingFile
@@ -263,3 +264,19 @@ def test_of_a_sound_file_some_rows_can_be_held_and_need_it_no_more(tmp_path: Pat
     assert some.rows == 2
     assert some.raw.select("row", "impression_id", "cost").collect().rows() == [(1, "a", 1), (3, "c", 3)]
     assert [json.loads(content) for content in some.contents([3])["content"]] == [{"impression_id": "c", "cost": 3}]
+
+
+@pytest.mark.parametrize(("rows", "wanted"), [(7, [1, 2, 3, 6, 7]), (6, [3, 4]), (0, [])])
+def test_a_file_is_gone_through_a_stretch_of_rows_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, wanted: list[int]
+) -> None:
+    looked_at: list[int] = []
+    apart = parquet._apart
+    monkeypatch.setattr(parquet, "_AT_ONCE", 3)
+    monkeypatch.setattr(parquet, "_apart", lambda held: (looked_at.append(held.height), apart(held))[1])
+    ids = pl.Series("impression_id", [f"i{row}" for row in range(1, rows + 1)], pl.String)
+    only = read(tmp_path, ids.to_frame()).only
+    assert only is not None
+    some = only(wanted)
+    assert some.raw.select("row", "impression_id").collect().rows() == [(row, f"i{row}") for row in wanted]
+    assert looked_at == [sum(first < row <= first + 3 for row in wanted) for first in range(0, max(rows, 1), 3)]
