@@ -27,7 +27,7 @@ test: setup      ## lint, types and every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 bench: setup     ## the night against plain SQL, a small size (sizes are arguments: see docs/benchmarks.md)
 	$(BIN)/python benchmarks/night.py
