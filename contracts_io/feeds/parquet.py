@@ -32,6 +32,8 @@ _MAGIC = b"PAR1"
 _UUID_BYTES = 16
 _ESCAPED_IN_JSON = r'["\\\x00-\x1f]'
 _PRINTABLE = "^[ -~]*$"
+_MOST_PLAIN_PLACES = 6
+"""Python writes small decimals of more places with an exponent."""
 _AT_ONCE = 1 << 21
 """How many rows are gone through at once for those that are wanted, which until they are apart keep the texts of all of them."""
 _DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
@@ -194,9 +196,23 @@ def _as_json(rows: pl.DataFrame) -> pl.Series:
 def _value_as_json(values: pl.Series) -> pl.Series:
     if values.dtype == pl.Boolean or values.dtype.is_integer():
         return values.cast(pl.String).fill_null("null")
-    if values.dtype == pl.String and not values.str.contains(_ESCAPED_IN_JSON).any():
-        return ('"' + values + '"').fill_null("null")
+    texts = _unescaped(values)
+    if texts is not None:
+        return ('"' + texts + '"').fill_null("null")
     return pl.Series([json.dumps(_plain(value), ensure_ascii=False) for value in values.to_list()], dtype=pl.String)
+
+
+def _unescaped(values: pl.Series) -> pl.Series | None:
+    """The texts that ``_plain`` gives for a column, where they can be had a column at a time and need no escape in JSON."""
+    match values.dtype:
+        case pl.String() if not values.str.contains(_ESCAPED_IN_JSON).any():
+            return values
+        case pl.Decimal(scale=scale) if scale <= _MOST_PLAIN_PLACES:
+            return values.cast(pl.String)
+        case pl.Datetime(time_unit="us", time_zone="UTC" | None as zone):
+            fraction = pl.when(values.dt.microsecond() != 0).then(values.dt.strftime("%.6f")).otherwise(pl.lit(""))
+            return pl.select(values.dt.strftime("%Y-%m-%dT%H:%M:%S") + fraction + ("+00:00" if zone else "")).to_series()
+    return None
 
 
 def _plain(value: object) -> object:

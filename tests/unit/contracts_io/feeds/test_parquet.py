@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -221,6 +222,30 @@ def test_a_content_is_written_as_json_writes_it(tmp_path: Path, texts: list[str 
     schema = {"text": pl.String(), 'a "name"': pl.Int64(), "mark": pl.Boolean(), "at": pl.Datetime("us", "UTC")}
     found = read(tmp_path, pl.DataFrame([row | {"at": at} for row in rows], schema=schema))
     assert found.contents([1, 2, 3])["content"].to_list() == [json.dumps(row, ensure_ascii=False) for row in rows]
+
+
+_INSTANTS = [
+    None,
+    *(datetime.fromisoformat(text) for text in ("1900-01-01", "2026-10-05T01:02:03.100000", "1969-12-31T23:59:59.999999")),
+]
+_AMOUNTS = [Decimal(text) if text else None for text in ("0", "-0.1", "0.000001", "0.0000001", "123456789012.5", None)]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        *((pl.Series(_INSTANTS, dtype=pl.Datetime(unit)), datetime.isoformat) for unit in ("ms", "us", "ns")),
+        *((pl.Series(_INSTANTS, dtype=pl.Datetime("us", zone)), datetime.isoformat) for zone in ("UTC", "Europe/Paris")),
+        *((pl.Series(_AMOUNTS, dtype=pl.Decimal(38, 12)).cast(pl.Decimal(38, scale)), str) for scale in (0, 5, 6, 7, 12)),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", "")),
+)
+def test_times_and_amounts_are_written_as_python_writes_them(
+    tmp_path: Path, values: pl.Series, expected: Callable[[object], str]
+) -> None:
+    found = read(tmp_path, values.alias("it").to_frame())
+    written = [json.loads(content)["it"] for content in found.contents(range(1, len(values) + 1))["content"]]
+    assert written == [None if value is None else expected(value) for value in values.to_list()]
 
 
 def test_a_mapped_column_must_be_there(tmp_path: Path) -> None:
