@@ -42,6 +42,7 @@ from contracts_io.home import Home
 from contracts_io.money import minor_to_decimal
 from contracts_io.store.document_tables import DRAFT, Invoice, Line
 from contracts_io.store.documents import Act, Prepared, still_open
+from contracts_io.terms import TermFrames
 from pipelines.adjustments import PAYOUT_LINE_KEY, Adjustments, invoice_adjustments, line_changes
 from pipelines.causes import OTHERWISE, tax_changes
 from pipelines.documents import headers
@@ -79,7 +80,7 @@ def pending_notes(home: Home, upkeep: Upkeep, month: Month) -> Adjustments:
     notes, lines = invoice_adjustments(
         upkeep.warehouse.read("draft_invoices", [str(month)]).collect(),
         upkeep.warehouse.read("draft_invoice_lines", [str(month)]).collect(),
-        _heads(document for document, _ in issued),
+        _heads((document for document, _ in issued), upkeep.terms, month),
         issued_invoice_lines(home, month),
     )
     # A contract that entitles to nothing any more has no draft that says what was known.
@@ -262,7 +263,7 @@ def _notes(home: Home, upkeep: Upkeep, month: Month, issued_on: date, number: Nu
     before = known_to_invoices(home, month)
     lines = rows_by_contract(_explained(home, upkeep, month, found.lines, before))
     why = _tax_changes(upkeep, month, found, before)
-    adjusted = {d.contract_id: d.number for d, _ in home.books.invoices(month) if d.kind == "invoice"}
+    adjusted = _first_documents(home, month)
     notes, entries = [], []
     for head in found.notes.iter_rows(named=True):
         kind, contract_id = head["kind"], head["contract_id"]
@@ -274,18 +275,33 @@ def _notes(home: Home, upkeep: Upkeep, month: Month, issued_on: date, number: Nu
     return Documents(notes, [], [entry for entry in entries if entry])
 
 
-def _heads(documents: Iterable[Invoice]) -> pl.DataFrame:
-    """Rows of ``draft_invoices`` with the sums of all documents of each contract."""
+def _first_documents(home: Home, month: Month) -> dict[str, str]:
+    """By contract the number of its invoice for a month, or where none was issued of the first note, which asks for money."""
+    issued = [document for document, _ in home.books.invoices(month)]
+    numbers: dict[str, str] = {}
+    for kind in ("invoice", DEBIT_NOTE):
+        for document in issued:
+            if document.kind == kind:
+                numbers.setdefault(document.contract_id, document.number)
+    return numbers
+
+
+def _heads(documents: Iterable[Invoice], terms: TermFrames, month: Month) -> pl.DataFrame:
+    """Rows of ``draft_invoices`` with the sums of all documents of each contract, and what a draft would say of the whole."""
+    agreed = (
+        headers(terms, month).select("contract_id", "version", "payment_terms_days").rows_by_key("contract_id", unique=True)
+    )
     sums: dict[str, dict[str, Any]] = {}
     for document in documents:
+        version, payment_terms_days = agreed[document.contract_id]
         head = sums.setdefault(
             document.contract_id,
             {
                 "contract_id": document.contract_id,
-                "version": document.version,
+                "version": version,
                 "party_id": document.party_id,
                 "currency": document.currency,
-                "payment_terms_days": 0,
+                "payment_terms_days": payment_terms_days,
             },
         )
         for name in ("net", "tax", "total"):

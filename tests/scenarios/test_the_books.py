@@ -393,6 +393,62 @@ def test_a_note_whose_tax_alone_changes_names_the_amendment_and_has_no_line(tmp_
     assert broken(home) == []
 
 
+def emptied(home: Home, document: str, *events: dict[str, str]) -> Home:
+    """October closed with ``events`` on its first day of delivery, which is then delivered again without any."""
+    agree(home, document)
+    for day in DAYS:
+        deliver(home, "impressions", day, [event for event in events if day == FIRST])
+        deliver(home, "conversions", day, [])
+    run(home, *DAYS)
+    close(home)
+    return home
+
+
+@pytest.mark.parametrize(
+    ("amended", "version", "due_on"),
+    [
+        ({}, 1, date(2026, 12, 4)),
+        (
+            {"line_items: [li-brand]": "line_items: [li-other]", "payment_terms_days: 14": "payment_terms_days: 7"},
+            2,
+            date(2026, 11, 27),
+        ),
+        ({"ends_on: 2026-12-31": "ends_on: 2026-10-27"}, 2, date(2026, 12, 4)),
+    ],
+    ids=["delivered again", "amended", "terminated"],
+)
+def test_a_note_that_takes_all_of_a_month_back_names_the_version_in_force_and_its_due_date(
+    tmp_path: Path, amended: dict[str, str], version: int, due_on: date
+) -> None:
+    agreed = ADVERTISER.replace("currency: USD", "currency: USD\npayment_terms_days: 14")
+    home = emptied(Home.create(tmp_path / "home"), agreed, impression("i", f"{FIRST}T12:00:00Z"))
+    if amended:
+        for before, after in amended.items():
+            agreed = agreed.replace(before, after)
+        amend(home, document=agreed)
+    else:
+        deliver(home, "impressions", FIRST, [])
+    run(home, FIRST)
+    assert billing.adjust(home, OCTOBER, ISSUED_ON) == ["CN-2026-000001"]
+    (note,) = [document for document, _ in home.books.invoices(OCTOBER) if document.kind == "credit_note"]
+    assert (note.version, note.issued_on, note.due_on, note.net_minor) == (version, ISSUED_ON, due_on, -200)
+    assert note.adjusts == "INV-2026-000001"
+
+
+def test_notes_of_a_month_without_an_invoice_name_the_first_of_them(tmp_path: Path) -> None:
+    home = emptied(Home.create(tmp_path / "home"), ADVERTISER)
+    for found in (["more"], [], ["more"]):
+        deliver(home, "impressions", FIRST, [impression(name, f"{FIRST}T12:00:00Z") for name in found])
+        run(home, FIRST)
+        billing.adjust(home, OCTOBER, ISSUED_ON)
+    notes = [(note.number, note.adjusts, note.net_minor) for note, _ in home.books.invoices(OCTOBER)]
+    assert notes == [
+        ("CN-2026-000001", "DN-2026-000001", -200),
+        ("DN-2026-000001", None, 200),
+        ("DN-2026-000002", "DN-2026-000001", 200),
+    ]
+
+
 def test_a_re_delivered_day_is_named_in_the_note(closed: Home, copy_of: Copy) -> None:
     home = copy_of(closed)
     day = DAYS[1]
