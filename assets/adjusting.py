@@ -42,7 +42,6 @@ from contracts_io.home import Home
 from contracts_io.money import minor_to_decimal
 from contracts_io.store.document_tables import DRAFT, Invoice, Line
 from contracts_io.store.documents import Act, Prepared, still_open
-from contracts_io.terms import TermFrames
 from pipelines.adjustments import PAYOUT_LINE_KEY, Adjustments, invoice_adjustments, line_changes
 from pipelines.causes import OTHERWISE, tax_changes
 from pipelines.documents import headers
@@ -77,14 +76,12 @@ def pending(home: Home, upkeep: Upkeep, month: Month) -> Pending:
 def pending_notes(home: Home, upkeep: Upkeep, month: Month) -> Adjustments:
     """What credit and debit notes of a closed month would say now; empty where nothing is pending."""
     issued = home.books.invoices(month)
-    notes, lines = invoice_adjustments(
+    return invoice_adjustments(
         upkeep.warehouse.read("draft_invoices", [str(month)]).collect(),
         upkeep.warehouse.read("draft_invoice_lines", [str(month)]).collect(),
-        _heads((document for document, _ in issued), upkeep.terms, month),
+        _heads((document for document, _ in issued), upkeep, month),
         issued_invoice_lines(home, month),
     )
-    # A contract that entitles to nothing any more has no draft that says what was known.
-    return Adjustments(notes.with_columns(pl.col("known_at").fill_null(upkeep.known.known_at)), lines)
 
 
 def pending_lines(home: Home, upkeep: Upkeep, before: Month) -> pl.DataFrame:
@@ -286,11 +283,13 @@ def _first_documents(home: Home, month: Month) -> dict[str, str]:
     return numbers
 
 
-def _heads(documents: Iterable[Invoice], terms: TermFrames, month: Month) -> pl.DataFrame:
-    """Rows of ``draft_invoices`` with the sums of all documents of each contract, and what a draft would say of the whole."""
-    agreed = (
-        headers(terms, month).select("contract_id", "version", "payment_terms_days").rows_by_key("contract_id", unique=True)
-    )
+def _heads(documents: Iterable[Invoice], upkeep: Upkeep, month: Month) -> pl.DataFrame:
+    """Rows of ``draft_invoices`` with the sums of all documents of each contract, and what a draft would say of the whole.
+
+    A contract that entitles to nothing any more has no draft that says it.
+    """
+    heads = headers(upkeep.terms, month).select("contract_id", "version", "payment_terms_days")
+    agreed = heads.rows_by_key("contract_id", unique=True)
     sums: dict[str, dict[str, Any]] = {}
     for document in documents:
         version, payment_terms_days = agreed[document.contract_id]
@@ -301,6 +300,7 @@ def _heads(documents: Iterable[Invoice], terms: TermFrames, month: Month) -> pl.
                 "version": version,
                 "party_id": document.party_id,
                 "currency": document.currency,
+                "known_at": upkeep.known.known_at,
                 "payment_terms_days": payment_terms_days,
             },
         )

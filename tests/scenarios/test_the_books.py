@@ -360,17 +360,21 @@ def test_a_month_is_not_adjusted_without_a_rate_that_it_needs(undisturbed: Home,
     assert not any(found.against for found in status(home, ISSUED_ON).months if found.month == OCTOBER)
 
 
-def test_a_note_whose_tax_alone_changes_names_the_amendment_and_has_no_line(tmp_path: Path) -> None:
-    """Two impressions on 28 October, 4.00 without tax; 19 % from the last of the month on, which rules the invoice: 0.76."""
-    home = Home.create(tmp_path / "home")
-    agree(home, ADVERTISER)
+def closed_with(folder: Path, document: str, *served: dict[str, str]) -> Home:
+    """October closed under one contract, with the impressions ``served`` on its first day of delivery and nothing else."""
+    home = Home.create(folder / "home")
+    agree(home, document)
     for day in DAYS:
-        deliver(
-            home, "impressions", day, [impression(f"i-{n}", f"{FIRST}T12:00:00Z") for n in range(2)][: day == FIRST and 2]
-        )
+        deliver(home, "impressions", day, served if day == FIRST else [])
         deliver(home, "conversions", day, [])
     run(home, *DAYS)
     close(home)
+    return home
+
+
+def test_a_note_whose_tax_alone_changes_names_the_amendment_and_has_no_line(tmp_path: Path) -> None:
+    """Two impressions on 28 October, 4.00 without tax; 19 % from the last of the month on, which rules the invoice: 0.76."""
+    home = closed_with(tmp_path, ADVERTISER, *(impression(f"i-{n}", f"{FIRST}T12:00:00Z") for n in range(2)))
     taxed = ADVERTISER.replace(
         "currency: USD", 'currency: USD\neffective_from: 2026-10-31\ntax: {category: S, rate: "0.190"}'
     )
@@ -393,17 +397,6 @@ def test_a_note_whose_tax_alone_changes_names_the_amendment_and_has_no_line(tmp_
     assert broken(home) == []
 
 
-def emptied(home: Home, document: str, *events: dict[str, str]) -> Home:
-    """October closed with ``events`` on its first day of delivery, which is then delivered again without any."""
-    agree(home, document)
-    for day in DAYS:
-        deliver(home, "impressions", day, [event for event in events if day == FIRST])
-        deliver(home, "conversions", day, [])
-    run(home, *DAYS)
-    close(home)
-    return home
-
-
 @pytest.mark.parametrize(
     ("amended", "version", "due_on"),
     [
@@ -421,7 +414,7 @@ def test_a_note_that_takes_all_of_a_month_back_names_the_version_in_force_and_it
     tmp_path: Path, amended: dict[str, str], version: int, due_on: date
 ) -> None:
     agreed = ADVERTISER.replace("currency: USD", "currency: USD\npayment_terms_days: 14")
-    home = emptied(Home.create(tmp_path / "home"), agreed, impression("i", f"{FIRST}T12:00:00Z"))
+    home = closed_with(tmp_path, agreed, impression("i", f"{FIRST}T12:00:00Z"))
     if amended:
         for before, after in amended.items():
             agreed = agreed.replace(before, after)
@@ -436,7 +429,7 @@ def test_a_note_that_takes_all_of_a_month_back_names_the_version_in_force_and_it
 
 
 def test_notes_of_a_month_without_an_invoice_name_the_first_of_them(tmp_path: Path) -> None:
-    home = emptied(Home.create(tmp_path / "home"), ADVERTISER)
+    home = closed_with(tmp_path, ADVERTISER)
     for found in (["more"], [], ["more"]):
         deliver(home, "impressions", FIRST, [impression(name, f"{FIRST}T12:00:00Z") for name in found])
         run(home, FIRST)
