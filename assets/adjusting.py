@@ -143,7 +143,7 @@ def missing_rates(upkeep: Upkeep, month: Month) -> list[str]:
     missing = upkeep.warehouse.read("missing_rates", [str(month)]).collect()
     return [
         f"no exchange rate {base}/{quote} for {day}, needed by {contract_id}: "
-        f"add it to landing/fx_rates and run `adledger run {day}`"
+        "add it to landing/fx_rates, then run the same command again, or any day"
         for day, base, quote, contract_id in missing.rows()
     ]
 

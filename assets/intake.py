@@ -14,10 +14,11 @@ import polars as pl
 from assets import checks
 from assets.touched import Touched
 from assets.upkeep import EARLY_DAYS
+from contracts_io.errors import FeedError
 from contracts_io.feeds.columns import FEEDS
 from contracts_io.feeds.formats import read_delivery
 from contracts_io.feeds.landing import Delivery, check_manifest_rows, find_delivery, require_unchanged
-from contracts_io.feeds.rates import read_rates
+from contracts_io.feeds.rates import RATES_FOLDER, read_rates
 from contracts_io.feeds.rows import FileRows
 from contracts_io.frames import FEED_NAMES, TABLES
 from contracts_io.home import Home
@@ -73,6 +74,15 @@ def ingest(home: Home, day: date) -> list[Touched]:
     return [Touched(d, {f.table: f.rows for f in unpublished if f.partition == d}) for d in (text, *days)]
 
 
+def take_in_rates(home: Home) -> None:
+    """Take in the exchange rates as they lie in the landing folder now; a folder that is gone was archived.
+
+    FeedError where a file of them is bad; then nothing has changed.
+    """
+    if (home.landing / RATES_FOLDER).is_dir():
+        home.warehouse.publish([home.warehouse.write("fx_rates", "all", read_rates(home.landing))])
+
+
 def delivery_inputs(home: Home, delivery: Delivery) -> str:
     """The fingerprint of what a day's rows of one feed are made from: files, mapping and horizon."""
     return fingerprint(delivery.fingerprint, home.settings.horizon_days)
@@ -83,11 +93,17 @@ def _take_in(home: Home, delivery: Delivery, day: date) -> _FeedDay:
     check_manifest_rows(delivery, {file.file.name: file.rows for file in read})
     try:
         taken = _settled(home, delivery, day, read)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         require_unchanged(delivery)
         for file in read:
             file.require_sound()  # a damaged file is named rather than what its bytes led to
-        raise
+        if isinstance(error, OSError):
+            raise
+        raise FeedError(
+            f"cannot be read: {str(error).splitlines()[0]}",
+            where=str(delivery.folder),
+            remedy="the files are whole: report it with what they hold; other days are taken in meanwhile",
+        ) from error
     require_unchanged(delivery)  # columns are read more than once
     return taken
 

@@ -26,6 +26,12 @@ def lent(home: Home) -> Iterator[None]:
         _LENT.reset(token)
 
 
+def swept(home: Home) -> None:
+    """Remove replaced files, unless the home is lent: who lent it may compare with them, and sweeps it afterwards."""
+    if _LENT.get() is None:
+        home.sweep()
+
+
 @cache
 def _opened(path: str, _settings_changed_at: int) -> Home:
     """One home object for as long as its settings stay as they are: contracts are parsed once, not once a step."""

@@ -24,7 +24,7 @@ from contracts_io.calendar import Month
 from contracts_io.errors import HomeError
 from contracts_io.settings import DEFAULT_SETTINGS, Settings, load_settings
 from contracts_io.store import rights
-from contracts_io.store.base import open_engine
+from contracts_io.store.base import in_file, open_engine
 from contracts_io.store.catalogue import Catalogue
 from contracts_io.store.contracts import ContractStore
 from contracts_io.store.documents import Books
@@ -106,9 +106,9 @@ class Home:
         return engine
 
     @property
-    def _database_url(self) -> str:
+    def _database_url(self) -> str | sa.URL:
         url = os.environ.get("ADLEDGER_DATABASE_URL") or self.settings.database_url
-        return url or f"sqlite:///{(self.root / 'books.db').absolute()}"
+        return url or in_file(self.root / "books.db")
 
     @property
     def _init(self) -> str:

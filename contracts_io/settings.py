@@ -46,7 +46,7 @@ DEFAULT_SETTINGS = """\
 # The share of a feed's rows in a delivery day that may be quarantined; a day with more fails and changes nothing.
 # quarantine_limit = "0.05"                                            # default "1": any
 
-# Who issues the documents. Each is optional; some exports ask for it.
+# Who issues the documents, for a program that prints them: it is checked, and shown nowhere. Each is optional.
 # [company]
 # name = "Example Media, Inc."
 # country = "US"
@@ -284,6 +284,13 @@ class _Check:
             self.problems.append(
                 f"{at}.format: {pattern!r} does not describe a time: expected a pattern such as '%Y-%m-%d %H:%M:%S'"
             )
+        codes = (pattern or "").replace("%%", "")
+        if "%Z" in codes:
+            self.problems.append(
+                f"{at}.format: %Z, the name of a zone, is not understood: use %z, or 'zone' and a text without it"
+            )
+        if "%s" in codes and zone is not None:
+            self.problems.append(f"{at}.zone: does not fit %s in 'format', which counts from 1970 in UTC")
         if unit is not None and unit not in _UNITS:
             self.problems.append(f"{at}.unit: {unit!r} is not one of {', '.join(_UNITS)}")
         if zone is not None and not is_zone(zone):

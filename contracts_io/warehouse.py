@@ -135,7 +135,7 @@ class Warehouse:
                 )
                 os.fsync(file.fileno())
             if not all(taken for _, taken in seen):
-                rules.check(pl.scan_parquet(path))
+                rules.check(pl.scan_parquet(path, glob=False))
             sha256, crc32 = _hashes(path)
             target = folder / f"{sha256}.parquet"
             with _disk_errors(target):
@@ -156,7 +156,7 @@ class Warehouse:
         with self._temporary() as path:
             with _new_file(path) as file:
                 frame.sink_parquet(file, compression="uncompressed", statistics=False, row_group_size=ROW_GROUP_ROWS)
-            yield pl.scan_parquet(path)
+            yield pl.scan_parquet(path, glob=False)
 
     def publish(self, files: Iterable[PartitionFile]) -> list[PartitionFile]:
         """Make the files live in one transaction; gives those that changed something."""
@@ -180,12 +180,16 @@ class Warehouse:
             return pl.LazyFrame(schema=TABLES[table].stored_schema)
         if TABLES[table].keeps_codes:
             return pl.concat(self._as_text(file) for file in files)
-        return pl.scan_parquet([self._existing(file) for file in files])
+        return pl.scan_parquet([self._existing(file) for file in files], glob=False)
 
     def read_as_kept(self, table: str, partition: str) -> pl.LazyFrame:
         """The live rows of one partition with ids in their parts, and codes where the table keeps them."""
         file = self._files(table, [partition], ())
-        return pl.scan_parquet(self._existing(file[0])) if file else pl.LazyFrame(schema=TABLES[table].stored_schema)
+        return (
+            pl.scan_parquet(self._existing(file[0]), glob=False)
+            if file
+            else pl.LazyFrame(schema=TABLES[table].stored_schema)
+        )
 
     def read_days(
         self, table: str, days: Collection[str] | None = None, unpublished: Iterable[PartitionFile] = ()
@@ -239,7 +243,7 @@ class Warehouse:
                 path.unlink()
 
     def _as_text(self, file: PartitionFile) -> pl.LazyFrame:
-        rows, rules = pl.scan_parquet(self._existing(file)), TABLES[file.table]
+        rows, rules = pl.scan_parquet(self._existing(file), glob=False), TABLES[file.table]
         return as_texts(rows, rules.coded) if rules.keeps_codes else rows
 
     def _existing(self, file: PartitionFile) -> Path:

@@ -16,7 +16,7 @@ import polars as pl
 
 from assets.failures import DaysFailedError
 from contracts_io.calendar import Month, days_between, months_between
-from contracts_io.errors import AdledgerError, BooksError, FeedError, RoleError, UsageError
+from contracts_io.errors import AdledgerError, BooksError, RoleError, UsageError
 from contracts_io.formats.exports import EXPORTS, document_frames, projected
 from contracts_io.formats.tables import write_tables
 from contracts_io.home import Home
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class RunReport:
     """What a run did: ``feed_counts`` of its days, conversions by status, and the months whose drafts it renewed.
 
-    ``changes``: of the months that were drafted before, the lines that differ now and why (``comparison.CHANGES``).
+    ``changes``: of the months that were drafted before, the lines that differ now and why (``comparison.CHANGES``); None where
+    they were not compared.
     """
 
     days: list[date]
@@ -42,7 +43,7 @@ class RunReport:
     statuses: dict[str, int]
     months: list[Month]
     failed: dict[date, AdledgerError] = field(default_factory=dict)
-    changes: dict[Month, pl.DataFrame] = field(default_factory=dict)
+    changes: dict[Month, pl.DataFrame] | None = None
 
 
 def unseen(_what: str, _done: int, _of: int) -> None:
@@ -69,21 +70,11 @@ def run(
         failed = orchestrator.run_days("take_in", days, known_at, told)
         taken = [day for day in days if day not in failed]
         months = _bring_up_to_date(home, orchestrator, progress, known_at) if taken else []
-        changes = before.changes(months, known_at) if before else {}
+        changes = before.changes(months, known_at) if before else None
     here = [str(day) for day in taken]
     statuses = home.warehouse.read("attributions", here).group_by("status").len().sort("status").collect()
     counts = home.warehouse.read("feed_counts", here).collect()
     return RunReport(taken, counts, dict(statuses.iter_rows()), months, failed, changes)
-
-
-def refuse_future(days: Sequence[date], today: date) -> None:
-    """FeedError where a delivery day has not begun yet on ``today`` (UTC)."""
-    if later := [day for day in days if day > today]:
-        raise FeedError(
-            f"it has not begun: today is {today} in UTC",
-            where=f"delivery day {later[0]}",
-            remedy=f"run days up to {today}",
-        )
 
 
 def some_days_failed(report: RunReport) -> DaysFailedError:
@@ -363,10 +354,12 @@ def _writing(home: Home) -> Iterator[Orchestrator]:
 def _bring_up_to_date(
     home: Home, orchestrator: Orchestrator, progress: Progress, known_at: datetime | None = None
 ) -> list[Month]:
-    """Attribute and rate whatever is out of date; gives the months whose drafts were renewed."""
+    """Attribute and rate what is out of date, by the rates there are now; gives the months whose drafts were renewed."""
+    from assets.intake import take_in_rates  # noqa: PLC0415 - loads the pipelines
     from assets.partitions import monthly  # noqa: PLC0415 - loads Dagster, which the orchestrator has done
     from assets.upkeep import Upkeep  # noqa: PLC0415
 
+    take_in_rates(home)
     upkeep = Upkeep(home, known_at)
     if uncounted := upkeep.stale_delivery():  # a process that ended too early, or a day that failed, left them behind
         told = Steps(progress, {"count_delivery": ("counting", len(uncounted))})

@@ -164,8 +164,3 @@ FEEDS: Mapping[str, Feed] = MappingProxyType(
         )
     }
 )
-
-
-def accepted_schema(feed: str) -> pl.Schema:
-    """The columns of a table of accepted rows of ``feed``: instants in UTC, money ``NANOS_TYPE``, booleans never null."""
-    return pl.Schema({column.name: column.kind.dtype for column in FEEDS[feed].columns})

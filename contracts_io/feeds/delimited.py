@@ -34,6 +34,12 @@ def read_delimited(file: LandingFile, feed: str, settings: FeedSettings) -> File
     if not header:
         nothing = raw_rows(pl.LazyFrame(schema={"row": pl.Int64}), {}, file, feed, settings)
         return FileRows(file, nothing, content_frame(file, ()), 0, lambda _: {})
+    if any("\r" in name for name in header):
+        raise FeedError(
+            "its lines end with CR alone, so all of it is one line",
+            where=str(file.path),
+            remedy="end each line with LF or CR LF",
+        )
     sources = source_columns(file, feed, settings, header)
     for name in sources.values():
         if header.count(name) > 1:

@@ -57,6 +57,13 @@ def find_delivery(landing: Path, feed: str, day: date, settings: FeedSettings) -
     an awaited folder is absent, a file is none that can be read, or the manifest is not met.
     """
     folder = landing / feed / day.isoformat()
+    try:
+        return _found(folder, feed, day, settings)
+    except OSError as error:  # of a file that cannot be read FeedError says so
+        raise FeedError(f"cannot be read: {error.strerror}", where=str(error.filename or folder), remedy=_READABLE) from None
+
+
+def _found(folder: Path, feed: str, day: date, settings: FeedSettings) -> Delivery:
     if not settings.enabled:
         return _delivery(feed, day, folder, (), settings, None)
     if not folder.is_dir():
@@ -97,6 +104,7 @@ def require_unchanged(delivery: Delivery) -> None:
             )
 
 
+_READABLE = "make it readable"
 _AGAIN = "deliver the folder again, complete, with its manifest"
 
 
@@ -134,7 +142,7 @@ def _file(path: Path) -> LandingFile:
                 digest.update(block)
                 size += len(block)
     except OSError as error:
-        raise FeedError(f"cannot be read: {error.strerror}", where=str(path), remedy="make it readable") from None
+        raise FeedError(f"cannot be read: {error.strerror}", where=str(path), remedy=_READABLE) from None
     return LandingFile(path.name, path, size, digest.hexdigest(), changed_ns)
 
 

@@ -18,7 +18,9 @@ from contracts_io.feeds.landing import LandingFile
 INDEX = "i"
 LINE = "line"
 BLANK = r"^[ \t\r]*$"
-_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP = b"\x1f\x8b"
+_OTHERS = {b"\x28\xb5\x2f\xfd": "zstd", b"\x78\x01": "zlib", b"\x78\x9c": "zlib", b"\x78\xda": "zlib"}
+"""How files begin that Polars would unpack, whatever their name says."""
 # Stands in the lazy frame for a line that is not UTF-8; no such line is ever taken for a row.
 _NOT_TEXT = b"\x00"
 
@@ -72,11 +74,15 @@ def _check_compression(file: LandingFile) -> None:
     # Polars goes by the first bytes, not by the name: text named .gz would be read as text, and the reverse.
     try:
         with file.path.open("rb") as stream:
-            compressed = stream.read(2) == _GZIP_MAGIC
+            begins = stream.read(4)
     except OSError as error:
         raise unreadable_file(file, str(error.strerror)) from None
-    if compressed != file.name.endswith(".gz"):
-        raise unreadable_file(file, "it is gzip, which its name does not say" if compressed else "it is not a gzip stream")
+    is_gzip = begins.startswith(_GZIP)
+    if is_gzip != file.name.endswith(".gz"):
+        raise unreadable_file(file, "it is gzip, which its name does not say" if is_gzip else "it is not a gzip stream")
+    for magic, name in _OTHERS.items():
+        if begins.startswith(magic):
+            raise unreadable_file(file, f"it is compressed by {name}: text comes as it is or as gzip")
 
 
 def _with_lines_that_are_not_text(file: LandingFile) -> Lines:

@@ -36,6 +36,10 @@ _MOST_PLAIN_PLACES = 6
 """Python writes small decimals of more places with an exponent."""
 _AT_ONCE = 1 << 21
 """How many rows are gone through at once for those that are wanted, which until they are apart keep the texts of all of them."""
+_DAYS = (-719_162, 2_932_896)
+"""The first and the last day that a calendar has, from year 1 to 9999, counted from 1970-01-01."""
+_SECONDS_OF_A_DAY = 24 * 60 * 60
+_UNITS = {"ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 # A word for null that is written like a value: then values are compared with it, so they are read as text.
 _OF_A_VALUE = re.compile(r"-?[0-9.]+|true|false|[0-9a-f-]{36}")
@@ -49,6 +53,9 @@ def read_parquet(file: LandingFile, feed: str, settings: FeedSettings) -> FileRo
         schema = scan.collect_schema()
         sources = source_columns(file, feed, settings, schema.names())
         (rows,) = _first_row(scan.select(pl.len()))
+        # Of a column that Polars does not read, such as intervals, nothing is needed, and contents are without it.
+        scan = scan.drop([name for name, dtype in schema.items() if dtype.is_nested() and not _is_read(scan, name)])
+        shown = scan.collect_schema().names()
         numbered = scan.with_row_index("row_index").with_columns(row=pl.col("row_index").cast(pl.Int64) + 1)
         values = {}
         may_stay = not any(_OF_A_VALUE.fullmatch(word) for word in settings.null_values)
@@ -91,7 +98,7 @@ def read_parquet(file: LandingFile, feed: str, settings: FeedSettings) -> FileRo
 
         def find_contents(of: Sequence[int]) -> Mapping[int, str]:
             chosen = _among(held.lazy(), of).collect()
-            return dict(zip(chosen["row"], _as_json(chosen.select(schema.names())), strict=True))
+            return dict(zip(chosen["row"], _as_json(chosen.select(shown)), strict=True))
 
         raw = raw_rows(held.lazy(), values, file, feed, settings)
         return replace(whole, raw=raw, rows=held.height, find_contents=find_contents)
@@ -109,6 +116,14 @@ def _apart(rows: pl.DataFrame) -> pl.DataFrame:
     rows.write_ipc(copy)
     copy.seek(0)
     return pl.read_ipc(copy)
+
+
+def _is_read(scan: pl.LazyFrame, name: str) -> bool:
+    try:
+        scan.select(name).head(1).collect(engine="streaming")
+    except _DAMAGE:
+        return False
+    return True
 
 
 def _check_magic(file: LandingFile) -> None:
@@ -151,21 +166,28 @@ def _bytes(scan: pl.LazyFrame, source: str, *, stays: bool) -> pl.Expr | None:
 
 def _typed(source: str, dtype: pl.DataType, kind: Kind, reading: Reading, *, may_stay: bool) -> pl.Expr | None:
     """The column as it is where its type is that of its kind, else as text; None where it cannot be."""
-    column = pl.col(source)
+    column = _known_to_calendars(pl.col(source), dtype) if isinstance(dtype, (pl.Date, pl.Datetime)) else pl.col(source)
     if may_stay and kind is Kind.BOOLEAN and dtype == pl.Boolean:
         return column
     if may_stay and kind is Kind.DECIMAL and reading.factor is None and _is_exact(dtype):
         return column
     if isinstance(dtype, pl.Datetime):
         if kind is Kind.INSTANT and (dtype.time_zone or reading.zone == "UTC"):
+            if dtype.time_unit == "us":  # nothing is multiplied, so that nothing can overflow
+                column = pl.col(source)
             in_utc = column.dt.convert_time_zone("UTC") if dtype.time_zone else column.dt.replace_time_zone("UTC")
             return in_utc.cast(INSTANT)
-        if dtype.time_zone:
-            return column.dt.convert_time_zone("UTC").cast(INSTANT).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
-        return column.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
+        written = (
+            column.dt.convert_time_zone("UTC").cast(INSTANT).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+            if dtype.time_zone
+            else column.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
+        )
+        return _or_its_number(written, pl.col(source), dtype)
     if dtype.is_nested() or dtype in (pl.Object, pl.Duration):
         return None
     text = column.cast(pl.String)
+    if isinstance(dtype, pl.Date):
+        return _or_its_number(text, pl.col(source), dtype)
     if dtype.is_float():
         exponent = text.str.contains("e", literal=True)
         plain = pl.when(exponent).then(text).map_elements(_without_exponent, return_dtype=pl.String, skip_nulls=True)
@@ -174,6 +196,27 @@ def _typed(source: str, dtype: pl.DataType, kind: Kind, reading: Reading, *, may
         fraction = text.str.contains(".", literal=True)
         return pl.when(fraction).then(text.str.strip_chars_end("0").str.strip_suffix(".")).otherwise(text)
     return text
+
+
+def _calendar(dtype: pl.Date | pl.Datetime) -> tuple[int, int]:
+    """The least and the greatest number of a column of days or times that a calendar knows."""
+    first, last = _DAYS
+    if isinstance(dtype, pl.Date):
+        return first, last
+    a_day = _SECONDS_OF_A_DAY * _UNITS[dtype.time_unit]
+    return max(first * a_day, -(2**63) + 1), min((last + 1) * a_day - 1, 2**63 - 2)
+
+
+def _known_to_calendars(column: pl.Expr, dtype: pl.Date | pl.Datetime) -> pl.Expr:
+    """The column with what lies beyond all calendars, such as infinity, right before or after them: Polars panics at it."""
+    first, last = _calendar(dtype)
+    return column.to_physical().clip(first - 1, last + 1).cast(dtype)
+
+
+def _or_its_number(text: pl.Expr, column: pl.Expr, dtype: pl.Date | pl.Datetime) -> pl.Expr:
+    """``text`` of a day or time; of one that no calendar knows the number that stands for it."""
+    number = column.to_physical()
+    return pl.when(number.is_between(*_calendar(dtype)) | number.is_null()).then(text).otherwise(number.cast(pl.String))
 
 
 def _is_exact(dtype: pl.DataType) -> bool:
@@ -194,6 +237,12 @@ def _as_json(rows: pl.DataFrame) -> pl.Series:
 
 
 def _value_as_json(values: pl.Series) -> pl.Series:
+    if isinstance(values.dtype, (pl.Date, pl.Datetime)):
+        numbers = values.to_physical()
+        known = numbers.is_between(*_calendar(values.dtype)).fill_null(value=True)
+        if not known.all():
+            held = pl.select(pl.when(known).then(values)).to_series()
+            return pl.select(pl.when(known).then(_value_as_json(held)).otherwise(numbers.cast(pl.String))).to_series()
     if values.dtype == pl.Boolean or values.dtype.is_integer():
         return values.cast(pl.String).fill_null("null")
     texts = _unescaped(values)

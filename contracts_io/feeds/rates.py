@@ -14,6 +14,7 @@ from contracts_io.errors import FeedError, UsageError
 from contracts_io.money import NANOS_TYPE, is_currency, parse_scaled
 
 RATES_SCHEMA = pl.Schema({"date": pl.Date(), "base": pl.String(), "quote": pl.String(), "rate": NANOS_TYPE})
+RATES_FOLDER = "fx_rates"
 _HIGHEST = 10**10  # a value of 10^9 times a rate of 10^10, both with nine places, stays within 128 bits
 _Key = tuple[date, str, str]
 
@@ -23,10 +24,14 @@ def read_rates(landing: Path) -> pl.DataFrame:
 
     FeedError with file and line where a row is bad, or gives another rate for a date and pair than a row before it.
     """
-    folder = landing / "fx_rates"
+    folder = landing / RATES_FOLDER
     found: dict[_Key, int] = {}
     given: dict[_Key, str] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+    try:
+        paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise FeedError(f"cannot be read: {error.strerror}", where=str(folder), remedy="make it readable") from None
+    for path in paths:
         if path.name.startswith("."):
             continue
         if path.suffix != ".csv" or path.is_dir():

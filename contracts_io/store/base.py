@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,9 +28,14 @@ _NO_RIGHT = "42501"
 _THERE_ALREADY = {"23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
 
 
-def open_engine(url: str) -> sa.Engine:
+def in_file(path: Path) -> sa.URL:
+    """Where the books are that lie in a file of SQLite's, whatever letters its path has."""
+    return sa.URL.create("sqlite", database=str(path.absolute()))
+
+
+def open_engine(url: str | sa.URL) -> sa.Engine:
     """An engine on the books at ``url`` (``sqlite:///…`` or ``postgresql+psycopg://…``); nothing is created yet."""
-    if not url.startswith("sqlite"):
+    if not str(url).startswith("sqlite"):
         try:
             return sa.create_engine(url)
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
@@ -71,10 +77,11 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 def _transaction(engine: sa.Engine, begin: str) -> Iterator[sa.Connection]:
     try:
         connection = engine.connect().execution_options(begin=begin)
-    except sa.exc.OperationalError as error:
-        raise BooksError(
+    except sa.exc.DBAPIError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        raise _damage(error, where) or BooksError(
             f"the books cannot be opened: {error.orig}",
-            where=engine.url.render_as_string(hide_password=True),
+            where=where,
             remedy="check database_url in adledger.toml and that the database is there",
         ) from error
     with connection:
@@ -88,12 +95,25 @@ def _transaction(engine: sa.Engine, begin: str) -> Iterator[sa.Connection]:
             raise refusal from error
 
 
+def _damage(error: sa.exc.DBAPIError, where: str) -> BooksError | None:
+    """What to say of a file that is no database any more; None where that is not it."""
+    if not (getattr(error.orig, "sqlite_errorname", None) or "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return None
+    return BooksError(
+        f"the books are damaged: {error.orig}",
+        where=where,
+        remedy="nothing of it was kept; restore the home from a backup, books and warehouse together, and run the days since again",
+    )
+
+
 def _refusal(error: sa.exc.DBAPIError, where: str) -> BooksError | None:
     """What a person can put right about a statement that the database refused; None: the mistake is ours."""
     message = str(error.orig).partition("\n")[0]
     if message.startswith(WRITTEN_ONCE):
         remedy = "nothing of it was kept; correct it by a new entry: an amendment, a credit note or a debit note"
         return BooksError(message, where=where, remedy=remedy)
+    if damage := _damage(error, where):
+        return damage
     codes = {getattr(error.orig, "sqlstate", None), getattr(error.orig, "sqlite_errorname", None)}
     if codes & _THERE_ALREADY:
         remedy = "nothing of it was kept; another command wrote it meanwhile: see what it did before you run the same again"

@@ -169,6 +169,14 @@ def test_what_is_set_is_what_counts() -> None:
             '[feeds.clicks.columns]\nevent_time = {column = "a", unit = "s", zone = "UTC"}',
             "event_time.zone: does not fit 'unit'",
         ),
+        (
+            '[feeds.clicks.columns]\nevent_time = {column = "a", format = "%Y-%m-%d %H:%M:%S %Z"}',
+            "event_time.format: %Z, the name of a zone, is not understood",
+        ),
+        (
+            '[feeds.clicks.columns]\nevent_time = {column = "a", format = "%s", zone = "America/New_York"}',
+            "event_time.zone: does not fit %s",
+        ),
         ('[feeds.impressions.columns]\ncost = {column = "a", factor = "-1"}', "cost.factor: '-1' is not a factor"),
         ('[feeds.impressions.columns]\ncost = {column = "a", factor = "0"}', "cost.factor: '0' is not a factor"),
         ('[feeds.impressions.columns]\ncost = {column = "a", factor = 0.1}', "cost.factor: expected a text in quotes"),

@@ -12,7 +12,7 @@ import pytest
 from days_taken_in import as_text
 
 from contracts_io.calendar import INSTANT
-from contracts_io.feeds.columns import FEEDS, Reading, accepted_schema
+from contracts_io.feeds.columns import FEEDS, Reading
 from contracts_io.frames import TABLES
 from contracts_io.ids import packed
 from pipelines.intake import REFUSAL, USABLE, judge
@@ -69,9 +69,7 @@ def in_words(feed: str, judged: pl.LazyFrame) -> dict[str, object]:
     assert (result[USABLE] == result[REFUSAL].is_null()).all()
     row = as_text(feed, result)
     assert row.schema == {
-        "file": pl.String,
-        "row": pl.Int64,
-        **accepted_schema(feed),
+        **TABLES[feed].polars_schema,
         USABLE: pl.Boolean,
         REFUSAL: pl.String,
     }

@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 from days_taken_in import DayTakenIn, as_text, take_in
 
-from contracts_io.feeds.columns import accepted_schema
 from contracts_io.frames import TABLES
 from contracts_io.ids import pack_one, packed
 from pipelines.duplicates import key, settle, suspects
@@ -23,8 +22,9 @@ def at(second: int) -> datetime:
 
 def arrived(feed: str, rows: list[tuple[Any, ...]], file: str = "f") -> pl.DataFrame:
     """Accepted rows of a feed in the order of their arrival, ids as text, numbered from 1."""
-    frame = pl.DataFrame(rows, schema=accepted_schema(feed), orient="row")
-    return frame.select(pl.lit(file).alias("file"), pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("row"), pl.all())
+    return pl.DataFrame(
+        [(file, number, *row) for number, row in enumerate(rows, 1)], schema=TABLES[feed].polars_schema, orient="row"
+    )
 
 
 def clicks(*rows: tuple[Any, ...], file: str = "f") -> pl.DataFrame:

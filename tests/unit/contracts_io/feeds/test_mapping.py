@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 
 from contracts_io.errors import FeedError
-from contracts_io.feeds.columns import FEEDS, accepted_schema
+from contracts_io.feeds.columns import FEEDS
 from contracts_io.feeds.formats import read_delivery
 from contracts_io.feeds.landing import find_delivery
+from contracts_io.frames import TABLES
 from contracts_io.settings import ColumnMapping, FeedSettings
 
 DAY = date(2026, 10, 5)
@@ -62,8 +63,10 @@ def test_a_mapping_to_a_column_that_is_not_there_is_refused_with_those_that_are(
 
 
 def test_the_tables_of_accepted_rows_have_the_canonical_columns_in_order() -> None:
-    assert accepted_schema("conversion_adjustments") == pl.Schema(
+    assert TABLES["conversion_adjustments"].polars_schema == pl.Schema(
         {
+            "file": pl.String,
+            "row": pl.Int64,
             "adjustment_id": pl.String,
             "conversion_id": pl.String,
             "adjusted_at": pl.Datetime("us", "UTC"),
@@ -72,5 +75,5 @@ def test_the_tables_of_accepted_rows_have_the_canonical_columns_in_order() -> No
             "reason": pl.String,
         }
     )
-    assert accepted_schema("impressions")["viewable"] == pl.Boolean
+    assert TABLES["impressions"].polars_schema["viewable"] == pl.Boolean
     assert [feed for feed in FEEDS.values() if feed.awaited] == [FEEDS["impressions"], FEEDS["conversions"]]

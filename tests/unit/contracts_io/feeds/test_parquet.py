@@ -305,3 +305,42 @@ def test_a_file_is_gone_through_a_stretch_of_rows_after_the_other(
     some = only(wanted)
     assert some.raw.select("row", "impression_id").collect().rows() == [(row, f"i{row}") for row in wanted]
     assert looked_at == [sum(first < row <= first + 3 for row in wanted) for first in range(0, max(rows, 1), 3)]
+
+
+BEYOND = 2**63 - 1
+"""What DuckDB writes for a time of infinity, in whatever unit."""
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC"])
+@pytest.mark.parametrize("column", ["event_time", "device_type"])
+def test_a_time_beyond_all_calendars_is_there_and_no_time(
+    tmp_path: Path, unit: pl.datatypes.TimeUnit, zone: str | None, column: str
+) -> None:
+    """It is quarantined with the number that stands for it; Polars alone would panic."""
+    times = pl.Series(column, [BEYOND - 1 if unit == "ns" else BEYOND, 0, None]).cast(pl.Datetime(unit, zone))
+    found = read(tmp_path, pl.DataFrame([pl.Series("impression_id", ["a", "b", "c"]), times]))
+    taken = found.raw.collect()[column]
+    if column == "event_time":
+        last_of_9999 = 253_402_300_799_999_999
+        if unit != "ns":  # beyond it, as pipelines.intake finds
+            assert (taken.to_physical() > last_of_9999).to_list() == [True, False, None]
+        assert taken[1] == datetime(1970, 1, 1, tzinfo=UTC)
+    else:
+        epoch = "1970-01-01T00:00:00.000000" + ("Z" if zone else "")
+        assert taken[1:].to_list() == [epoch, None]
+        if unit != "ns":
+            assert taken[0] == str(BEYOND)
+    contents = [json.loads(text) for text in found.contents([1, 2]).sort("row")["content"]]
+    epoch_in_json = "1970-01-01T00:00:00" + ("+00:00" if zone else "")
+    assert [row[column] for row in contents][1] == epoch_in_json
+    if unit != "ns":
+        assert contents[0][column] == BEYOND
+
+
+def test_a_day_beyond_all_calendars_stands_as_its_number(tmp_path: Path) -> None:
+    days = pl.Series("device_type", [2**31 - 1, 0, -719_163, -719_162], dtype=pl.Int32).cast(pl.Date)
+    found = read(tmp_path, pl.DataFrame([pl.Series("impression_id", list("abcd")), days]))
+    assert found.raw.collect()["device_type"].to_list() == ["2147483647", "1970-01-01", "-719163", "0001-01-01"]
+    contents = [json.loads(text)["device_type"] for text in found.contents([1, 2, 3, 4]).sort("row")["content"]]
+    assert contents == [2147483647, "1970-01-01", -719163, "0001-01-01"]
