@@ -31,6 +31,9 @@ from contracts_io.texts import as_texts
 ARROW_SCHEMA = "ARROW:schema"
 FEED_NAMES = ("impressions", "clicks", "conversions", "conversion_adjustments")
 RATE_KINDS = ("per_mille", "flat", "percent")
+INVOICE_LINE_KINDS = ("media", "tier_fee", "budget_cap", "action", "agency_commission", "minimum")
+PAYOUT_LINE_KINDS = ("media", "tier_fee", "budget_cap", "action", "revenue_share")
+"""What a month entitles to; an issued statement may have lines ``adjustment`` too, for closed months."""
 STATUSES = (
     "no_contract",
     "duplicate_order",
@@ -49,6 +52,12 @@ OUTCOMES = (
     "not_completed",
     "over_cap",
     "billed",
+)
+
+LINE_QUANTITY = "billed impressions, or conversions; 1 of a tier fee; null on budget_cap, agency_commission and minimum"
+LINE_RATE = (
+    "price per 1,000 impressions, flat amount or fee, or percent rate as a share (0.08 is 8 %); "
+    "null on dcpm media, revenue_share, budget_cap, agency_commission and minimum"
 )
 
 _Values = TypeVar("_Values", pl.Expr, pl.Series)
@@ -282,6 +291,7 @@ _LOOKED_UP = {
     "term_id": _text("cpa term that claims the line item"),
     "touch_time": _column(INSTANT, "when the touch happened"),
 }
+_COVERED_BY = "the side's contract that covers them; null: invalid_traffic, which is not asked for one, or no_contract"
 _REPEAT = {"conflict": _column(pl.Boolean, "differs from the row accepted on the earlier day")}
 
 
@@ -435,16 +445,22 @@ _TABLES = (
         {
             "side": _text("advertiser or partner", isin=("advertiser", "partner")),
             "month_date": _column(pl.Date, "local date, contract's zone; where no contract covers them, UTC date"),
-            "contract_id": _text("contract that covers them; null: none", nullable=True),
-            "term_id": _text("its term, of the version in force on that date", nullable=True),
+            "contract_id": _text(_COVERED_BY, nullable=True),
+            "term_id": _text("its term, of the version in force on that date; null where contract_id is", nullable=True),
             "line_item_id": _text("campaign line"),
             "partner_id": _text("publisher or affiliate"),
-            "outcome": _text("outcome of spec 5.1", isin=OUTCOMES),
-            "multiplier": _column(FACTOR_TYPE, "product of the term's multipliers that apply, exact; 1 where none does"),
-            "advertiser_id": _text("party of the advertiser contract that covers them; null: none", nullable=True),
+            "outcome": _text("outcome of spec 5.1; what a month finds to be over_cap is billed here", isin=OUTCOMES),
+            "multiplier": _column(
+                FACTOR_TYPE, "of billed ones the product of the term's multipliers that apply, exact; 1 where none does"
+            ),
+            "advertiser_id": _text(
+                "of billed ones, on both sides, the party of the advertiser contract that covers them; "
+                "null: none does, or another outcome",
+                nullable=True,
+            ),
             "impressions": _count("impressions", least=1),
             "cost": _unsigned_amount(
-                "sum of their cleared prices, in the settings' cost_currency; 0 unless the term is dcpm"
+                "sum of their cleared prices, in the settings' cost_currency; 0 unless billed by a dcpm term"
             ),
         },
     ),
@@ -504,8 +520,12 @@ _TABLES = (
             "billing_date": _column(pl.Date, "local date plus validation days, contract's zone", nullable=True),
             "model": _text("attribution model", nullable=True),
             "currency": _text("currency of `value`: the conversion's, or where missing the contract's", nullable=True),
-            "value": _unsigned_amount("value as reported or restated, in `currency`"),
-            "contract_value": _unsigned_amount("the value in the contract's currency"),
+            "value": _unsigned_amount(
+                "value as reported or restated, in the conversion's currency, which is `currency`; null: none"
+            ),
+            "contract_value": _unsigned_amount(
+                "`value` in the contract's currency; null: no value, no contract or no exchange rate"
+            ),
         },
     ),
     _table(
@@ -538,8 +558,8 @@ _TABLES = (
         {
             "side": _text("advertiser or partner", isin=("advertiser", "partner")),
             "delivery_day": _column(pl.Date, "delivery day of the impressions"),
-            "contract_id": _text("contract that covers them; null: none", nullable=True),
-            "term_id": _text("its term", nullable=True),
+            "contract_id": _text(_COVERED_BY, nullable=True),
+            "term_id": _text("its term; null where contract_id is", nullable=True),
             "line_item_id": _text("campaign line"),
             "partner_id": _text("publisher or affiliate"),
             "outcome": _text("outcome of spec 5.1", isin=OUTCOMES),
@@ -564,7 +584,7 @@ _TABLES = (
                 "on a partner's actions and shares: the contract that was charged", nullable=True
             ),
             "step": _column(pl.Int32, "price step, from 1; null where the model has none", pa.Check.ge(1), nullable=True),
-            "rate": _column(RATE_TYPE, "effective price per mille, flat amount or percent rate; null: none", nullable=True),
+            "rate": _column(RATE_TYPE, "effective price per 1,000, flat amount or percent rate; null: none", nullable=True),
             "rate_kind": _text("what the rate is; null where there is none", isin=RATE_KINDS, nullable=True),
             "units": _count("impressions or conversions", least=1),
             "uncapped": _amount("exact amount before any budget, in the contract's currency"),
@@ -606,11 +626,16 @@ _TABLES = (
                 nullable=True,
             ),
             "step": _column(pl.Int32, "price step, from 1; null: over the cap", pa.Check.ge(1), nullable=True),
-            "value": _unsigned_amount("value in the contract's currency"),
-            "rate": _column(RATE_TYPE, "flat amount or percent rate of the step", nullable=True),
-            "rate_kind": _text("what the rate is", isin=RATE_KINDS, nullable=True),
-            "fee": _unsigned_amount("fee of the whole conversion, contract's currency; null: over the cap"),
-            "amount": _unsigned_amount("fee times credit; null: over the cap"),
+            "value": _unsigned_amount(
+                "value in the currency of the row's contract, on the partner side the partner's; "
+                "null: none, or no exchange rate"
+            ),
+            "rate": _column(RATE_TYPE, "flat amount or percent rate of the step; null: over the cap", nullable=True),
+            "rate_kind": _text("what the rate is; null: over the cap", isin=RATE_KINDS, nullable=True),
+            "fee": _unsigned_amount(
+                "fee of the whole conversion, contract's currency; null: over the cap, or no exchange rate"
+            ),
+            "amount": _unsigned_amount("fee times credit, contract's currency; null where fee is"),
         },
     ),
     _table(
@@ -647,13 +672,13 @@ _TABLES = (
         {
             "contract_id": _text("contract"),
             "line": _count("line number, from 1", least=1),
-            "kind": _text("kind of spec 7.1"),
-            "term_id": _text("term", nullable=True),
-            "version": _column(pl.Int32, "version", nullable=True),
+            "kind": _text("kind of spec 7.1", isin=INVOICE_LINE_KINDS),
+            "term_id": _text("term; null on agency_commission and minimum", nullable=True),
+            "version": _column(pl.Int32, "version that priced it; null on agency_commission and minimum", nullable=True),
             "step": _column(pl.Int32, "price step of a tier fee or an action, from 1", nullable=True),
             "description": _text("the line in words"),
-            "quantity": _column(pl.Int64, "impressions or conversions", nullable=True),
-            "rate": _column(RATE_TYPE, "price per mille, flat amount or percent rate", nullable=True),
+            "quantity": _column(pl.Int64, LINE_QUANTITY, nullable=True),
+            "rate": _column(RATE_TYPE, LINE_RATE, nullable=True),
             "amount": _amount("amount, rounded to the currency's minor unit"),
         },
     ),
@@ -679,14 +704,16 @@ _TABLES = (
         {
             "contract_id": _text("contract"),
             "line": _count("line number, from 1", least=1),
-            "kind": _text("kind of spec 7.1"),
+            "kind": _text("kind of spec 7.1", isin=PAYOUT_LINE_KINDS),
             "term_id": _text("term", nullable=True),
-            "version": _column(pl.Int32, "version", nullable=True),
+            "version": _column(pl.Int32, "version that priced it", nullable=True),
             "step": _column(pl.Int32, "price step of a tier fee or an action, from 1", nullable=True),
-            "advertiser_contract_id": _text("contract that was charged", nullable=True),
+            "advertiser_contract_id": _text(
+                "on action and revenue_share: the advertiser contract that was charged", nullable=True
+            ),
             "description": _text("the line in words"),
-            "quantity": _column(pl.Int64, "impressions or conversions", nullable=True),
-            "rate": _column(RATE_TYPE, "price per mille, flat amount or percent rate", nullable=True),
+            "quantity": _column(pl.Int64, LINE_QUANTITY, nullable=True),
+            "rate": _column(RATE_TYPE, LINE_RATE, nullable=True),
             "amount": _amount("amount, rounded to the currency's minor unit"),
         },
     ),

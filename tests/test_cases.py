@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from functools import partial
@@ -18,6 +19,7 @@ import pytest
 from commands import adledger, counted, table, typed
 
 CASES = Path(__file__).parent / "cases"
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference" / "tables.md"
 EVENT_MONTHS = ["2026-09", "2026-10", "2026-11"]
 """The months that hold something of a case; those before and after are empty."""
 ON_POSTGRESQL = ["6-amended"]
@@ -49,6 +51,7 @@ def test_a_worked_case_agrees_in_every_table(
         into = tmp_path / "-".join(["out", *words])
         for month in EVENT_MONTHS:
             run("export", month, "--to", into / month, *(words if month in closed else ["--draft"]))
+        _assert_the_reference_names_what_is_in(into)
         return into
 
     for step in json.loads((folder / "case.json").read_text(encoding="utf-8"))["steps"]:
@@ -91,3 +94,13 @@ def _assert_tables_agree(expected: Path, exported: Path, issued: Path | None = N
 
 def _rows(exported: Path, name: str) -> list[dict[str, str]]:
     return [{"month": month, **row} for month in EVENT_MONTHS for row in table(exported / month, name)]
+
+
+def _assert_the_reference_names_what_is_in(exported: Path) -> None:
+    """The page of tables names every kind of document and line and every account that is exported."""
+    page = REFERENCE.read_text(encoding="utf-8")
+    for name, column in (("invoices", "kind"), ("invoice_lines", "kind"), ("payout_lines", "kind"), ("journal", "account")):
+        of_table = page.partition(f"### `{name}` (exported)\n")[2].partition("\n### ")[0]
+        (meaning,) = re.findall(rf"^\| `{column}` \| text \| (.*) \|$", of_table, re.MULTILINE)
+        unnamed = {row[column] for row in _rows(exported, name)} - set(re.findall("`([^`]+)`", meaning))
+        assert not unnamed, f"{REFERENCE.name} does not know {unnamed} in {name}.{column}"

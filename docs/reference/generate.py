@@ -7,52 +7,71 @@ A test compares the page with ``page()``, so that the two cannot differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from assets.adjusting import SERIES
+from contracts_io.accounts import Accounts
 from contracts_io.formats.exports import EXPORTS
-from contracts_io.frames import TABLES, Table
+from contracts_io.frames import INVOICE_LINE_KINDS, LINE_QUANTITY, LINE_RATE, PAYOUT_LINE_KINDS, TABLES, Table
 from contracts_io.store.catalogue import lake_file
 
 PAGE = Path(__file__).with_name("tables.md")
 
 _PARTITIONS = {"day": "one per delivery day", "month": "one per billing month", "all": "one for everything"}
 
+_NOTES = " and ".join(f"`{series}-`" for series in SERIES.values())
+_POSTED = ("receivable", "revenue", "tax", "partner_cost", "partner_payable", "partner_clearing", "withholding")
+"""The kinds of amount that documents post; the others are of accruals only."""
+
+
+def _any_of(names: Iterable[str]) -> str:
+    *others, last = (f"`{name}`" for name in names)
+    return f"{', '.join(others)} or {last}"
+
+
+_LINE = {
+    "line": "line number, from 1",
+    "contract_id": "contract",
+    "term_id": "term that priced the line; empty where it is of the whole contract",
+    "version": "contract version that priced the line; empty where it is of the whole contract",
+    "quantity": LINE_QUANTITY.replace("null", "empty"),
+    "rate": LINE_RATE.replace("null", "empty"),
+}
 _EXPORTED: dict[str, tuple[str, dict[str, str]]] = {
     "invoices": (
-        "One row per invoice of the month.",
+        "One row per invoice, credit note and debit note of the month. Amounts are signed: of a note they are differences, and "
+        "of a credit note the total is negative.",
         {
-            "number": "`INV-<year>-<6 digits>`, gapless within the year of issue; of a draft `DRAFT-<contract_id>`",
-            "kind": "`invoice`",
+            "number": f"`INV-`, of notes {_NOTES}, then `<year>-<6 digits>`, gapless within the series and the year of issue; "
+            "of a draft `DRAFT-<contract_id>`",
+            "kind": f"{_any_of(('invoice', *SERIES))}; a draft is an `invoice`",
             "contract_id": "contract",
             "version": "contract version in force on the last day, up to the month's end, on which the contract is in force",
             "party_id": "advertiser",
-            "month": "billing month, `YYYY-MM`",
+            "month": "billing month, `YYYY-MM`; of a note the month that it adjusts",
             "currency": "ISO 4217, of the contract and of every amount in the row",
             "issued_on": "date of issue; empty on a draft",
             "due_on": "date of issue plus the contract's payment terms; empty on a draft",
             "net": "sum of the lines",
-            "tax": "tax on the net, rounded once",
+            "tax": "tax on the net, rounded once; of a note the difference of the taxes",
             "total": "net plus tax",
-            "adjusts": "number of the document that this one adjusts; empty on an invoice",
+            "adjusts": "of a note the number of the invoice that it adjusts, or where none was issued of the first debit note "
+            "of contract and month; empty on an invoice and on that first note",
         },
     ),
     "invoice_lines": (
-        "The lines of the invoices, each rounded once to the currency's minor unit.",
+        "The lines of the invoices and notes, each rounded once to the currency's minor unit. A note has a line for each line "
+        "that changed: quantity and amount are the differences.",
         {
-            "number": "invoice",
-            "line": "line number, from 1",
-            "kind": "`media` or `action`",
-            "contract_id": "contract",
-            "term_id": "term that priced the line",
-            "version": "contract version that priced the line",
-            "description": "the line in words",
-            "quantity": "billed impressions, or conversions",
-            "rate": "price per 1,000 impressions, flat amount, or percent rate as a share (0.08 is 8 %)",
+            "number": "invoice or note",
+            "kind": f"{_any_of(INVOICE_LINE_KINDS)} ([what each is](rules.md#lines-and-rounding))",
+            "description": "the line in words; of a note also its cause",
             "amount": "amount in the invoice's currency",
+            **_LINE,
         },
     ),
     "payouts": (
@@ -74,15 +93,15 @@ _EXPORTED: dict[str, tuple[str, dict[str, str]]] = {
         "The lines of the payout statements, each rounded once to the currency's minor unit.",
         {
             "number": "payout statement",
-            "line": "line number, from 1",
-            "kind": "`media` or `action`",
+            "kind": f"{_any_of((*PAYOUT_LINE_KINDS, 'adjustment'))} ([what each is](rules.md#lines-and-rounding)); "
+            f"an `adjustment` is the difference of a line of a closed month, with that line's term, version and rate",
+            "advertiser_contract_id": "on `action` and `revenue_share`, and on an adjustment of these: the advertiser contract "
+            "that was charged; else empty",
+            "amount": "amount in the statement's currency",
+            **_LINE,
             "contract_id": "partner contract",
             "term_id": "term that priced the line",
             "version": "contract version that priced the line",
-            "advertiser_contract_id": "on an action: the advertiser contract on which the conversions were charged",
-            "quantity": "billed impressions, or conversions",
-            "rate": "price per 1,000 impressions, flat amount, or percent rate as a share (0.08 is 8 %)",
-            "amount": "amount in the statement's currency",
         },
     ),
     "attributions": (
@@ -99,15 +118,19 @@ _EXPORTED: dict[str, tuple[str, dict[str, str]]] = {
             "entry": "journal entry; its lines balance in its currency",
             "posted_on": "date of issue; empty on a draft",
             "document": "number of the document that the entry belongs to",
-            "account": "`Assets:Receivable`, `Income:Revenue`, `Liabilities:Tax`, `Expenses:PartnerCost`, "
-            "`Liabilities:PartnerPayable` or `Liabilities:Withholding`",
+            "account": f"{_any_of(getattr(Accounts(), kind) for kind in _POSTED)}, or the name that the "
+            "settings gave it when the entry was posted ([accounts](../accounting.md#the-chart-of-accounts))",
             "party_id": "advertiser or partner",
             "currency": "ISO 4217",
             "debit": "amount; 0 where the line is a credit",
             "credit": "amount; 0 where the line is a debit",
         },
     ),
-    "accruals": ("Exact, unrounded amounts by billing date: what the lines sum and round once.", {}),
+    "accruals": (
+        "Exact, unrounded amounts by billing date, budgets taken off: what lines come to before they are rounded. Flat fees, "
+        "commission and minimum are of lines only.",
+        {},
+    ),
 }
 
 # Where the declarations name a section of the specification, the page links to the rule in words.
@@ -151,7 +174,7 @@ def _head() -> Iterator[str]:
     yield "| boolean | true or false |"
     yield "| date | a date; the column says in which zone |"
     yield "| instant | UTC, microseconds; in CSV and JSON `2026-10-20T02:19:53.172230Z` |"
-    yield "| decimal(9) | an exact amount or rate, nine places; decimal(6) and decimal(4) likewise |"
+    yield "| decimal(9) | an exact amount, nine places; decimal(4), decimal(6) and decimal(18) likewise |"
     yield ""
     yield "Amounts are in the currency that the row names or, where it names none, in that of the row's contract. CSV and JSON"
     yield "show decimals as plain digits without trailing zeros. A column that may be null has a yes under null."

@@ -11,9 +11,12 @@ import click
 import pytest
 from source_tree import REPOSITORY
 
+from contracts_io.accounts import Accounts
 from contracts_io.contract import parse_document
-from contracts_io.frames import OUTCOMES, STATUSES
+from contracts_io.frames import INVOICE_LINE_KINDS, OUTCOMES, PAYOUT_LINE_KINDS, STATUSES
 from contracts_io.settings import parse_settings
+from pipelines.journal import invoice_postings, payout_postings
+from pipelines.lines import LINE_KINDS
 from services.cli import cli
 
 PAGES = sorted([REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *(REPOSITORY / "docs").rglob("*.md")])
@@ -93,6 +96,18 @@ def test_the_reference_of_tables_is_what_the_code_declares() -> None:
     assert generate.PAGE.read_text(encoding="utf-8") == generate.page(), "run docs/reference/generate.py"
 
 
-@pytest.mark.parametrize("word", [*STATUSES, *OUTCOMES])
-def test_the_page_of_rules_explains_every_status_and_outcome(word: str) -> None:
+def test_the_reference_names_every_account_that_a_document_posts_on() -> None:
+    accounts = Accounts()
+    posted = [*invoice_postings(accounts, 100, 19, owed=70), *payout_postings(accounts, 100, 10, cleared=70)]
+    of_journal = (REPOSITORY / "docs" / "reference" / "tables.md").read_text(encoding="utf-8").partition("### `journal`")[2]
+    (named,) = re.findall(r"^\| `account` \| text \| (.*) \|$", of_journal, re.MULTILINE)
+    assert set(re.findall("`([^`]+)`", named)) == {posting.account for posting in posted}
+
+
+def test_the_lines_of_invoices_and_of_statements_are_of_every_kind_that_a_month_can_entitle_to() -> None:
+    assert {*INVOICE_LINE_KINDS, *PAYOUT_LINE_KINDS} == set(LINE_KINDS)
+
+
+@pytest.mark.parametrize("word", [*STATUSES, *OUTCOMES, *LINE_KINDS, "adjustment"])
+def test_the_page_of_rules_explains_every_status_outcome_and_kind_of_line(word: str) -> None:
     assert f"`{word}`" in (REPOSITORY / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")

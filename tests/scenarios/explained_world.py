@@ -9,7 +9,19 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from small_world import DAYS, ISSUED_ON, OCTOBER, Rows, adjustment, agree, click, deliver, impression, purchase, run
+from scenarios.small_world import (
+    DAYS,
+    ISSUED_ON,
+    OCTOBER,
+    Rows,
+    adjustment,
+    agree,
+    click,
+    deliver,
+    impression,
+    purchase,
+    run,
+)
 
 from contracts_io.contract import parse_document
 from contracts_io.home import Home

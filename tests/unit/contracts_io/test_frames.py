@@ -78,9 +78,9 @@ REFUSED: dict[str, list[tuple[dict[str, Any], str]]] = {
     "action_units": [({"credit": 1_000_001}, "credit_within_whole"), ({"fee": Decimal(-1)}, "not_negative")],
     "missing_rates": [({"quote": "US"}, "str_length")],
     "draft_invoices": [({"currency": "US"}, "str_length"), ({"payment_terms_days": -1}, "greater_than_or_equal_to")],
-    "draft_invoice_lines": [({"line": 0}, "greater_than_or_equal_to")],
+    "draft_invoice_lines": [({"line": 0}, "greater_than_or_equal_to"), ({"kind": "revenue_share"}, "isin")],
     "draft_payouts": [({"currency": "DOLLAR"}, "str_length")],
-    "draft_payout_lines": [({"description": ""}, "str_length")],
+    "draft_payout_lines": [({"description": ""}, "str_length"), ({"kind": "minimum"}, "isin")],
 }
 EACH_TABLE = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
 
