@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO_HOME ?= demo-home
 FIGURES := .venv-figures
 MEASURED := benchmarks/figures
 
@@ -19,9 +18,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m compileall -q contracts_io pipelines assets services
 	@touch $@
 
-demo: setup      ## a sample month in $(DEMO_HOME), run and closed
-	@rm -rf $(DEMO_HOME)
-	@$(BIN)/adledger demo --home $(DEMO_HOME)
+demo: setup      ## a sample month in demo-home, made anew, run and closed
+	@rm -rf demo-home
+	@$(BIN)/adledger demo --home demo-home
 
 test: setup      ## lint, types and every test
 	$(BIN)/ruff check .
@@ -46,4 +45,4 @@ lock: setup      ## renew requirements.lock from pyproject.toml
 		--output-file requirements.lock pyproject.toml
 
 clean:           ## remove the virtual environment and the demo
-	rm -rf $(VENV) $(FIGURES) $(DEMO_HOME)
+	rm -rf $(VENV) $(FIGURES) demo-home

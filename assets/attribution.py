@@ -11,7 +11,10 @@ from assets.describe import spec
 from assets.partitions import a_month_a_run, daily
 from assets.resources import HomeResource, known_at
 from assets.upkeep import Upkeep
-from assets.working import Results, brought_up_to_date
+from assets.working import Published, Results, brought_up_to_date
+
+_JUDGED_BY = ["conversions", "conversion_states", "household_conversions", "contracts", "fx_rates"]
+"""What says which conversions may earn a credit at all; which touches they are looked for among comes to it."""
 
 
 @dg.multi_asset(
@@ -28,19 +31,15 @@ def count_delivery(context: dg.AssetExecutionContext, home: HomeResource) -> Res
     """Count the day's impressions by what contracts can price, and lay out its touches by household; no contract is read."""
     with home.open().lock() as here:
         upkeep = Upkeep(here)
-        yield from brought_up_to_date(context, upkeep.delivery(), upkeep.delivery_of)
+        yield from brought_up_to_date(context, Published(here.warehouse), upkeep.delivery(), upkeep.delivery_of)
 
 
 @dg.multi_asset(
     name="attribute",
     specs=[
-        spec(
-            "attributions",
-            deps=["conversions", "conversion_states", "household_conversions", "touches", "contracts", "fx_rates"],
-            group="attribution",
-        ),
-        spec("attribution_candidates", deps=["conversions", "touches", "contracts"], group="attribution"),
-        spec("attribution_credits", deps=["conversions", "touches", "contracts"], group="attribution"),
+        spec("attribution_candidates", deps=[*_JUDGED_BY, "touches"], group="attribution"),
+        spec("attributions", deps=[*_JUDGED_BY, "attribution_candidates"], group="attribution"),
+        spec("attribution_credits", deps=[*_JUDGED_BY, "attribution_candidates"], group="attribution"),
     ],
     partitions_def=daily,
     backfill_policy=a_month_a_run,
@@ -51,14 +50,15 @@ def attribute(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
     with home.open().lock() as here:
         upkeep = Upkeep(here, known_at(context))
         touched = upkeep.attributions(through=max(context.partition_keys))
-        yield from brought_up_to_date(context, touched, upkeep.attributions_of)
+        published = Published(here.warehouse, upkeep.known.known_at)
+        yield from brought_up_to_date(context, published, touched, upkeep.attributions_of)
 
 
 @dg.multi_asset(
     name="judge_impressions",
     specs=[
         spec("judged_impressions", deps=["delivery_counts", "contracts"], group="rating"),
-        spec("impression_claims", deps=["contracts"], group="rating"),
+        spec("impression_claims", deps=["delivery_counts", "contracts"], group="rating"),
     ],
     partitions_def=daily,
     backfill_policy=a_month_a_run,
@@ -68,4 +68,5 @@ def judge_impressions(context: dg.AssetExecutionContext, home: HomeResource) -> 
     """Say of the day's impressions, on both sides, which contract bills them and why the others are not billed."""
     with home.open().lock() as here:
         upkeep = Upkeep(here, known_at(context))
-        yield from brought_up_to_date(context, upkeep.judgements(), upkeep.judgements_of)
+        published = Published(here.warehouse, upkeep.known.known_at)
+        yield from brought_up_to_date(context, published, upkeep.judgements(), upkeep.judgements_of)

@@ -56,7 +56,12 @@ adjust_month = dg.define_asset_job(
 JOBS = [take_in, count_day, attribute_day, nightly, rate_month, close_month, adjust_month]
 
 
-@dg.schedule(job=nightly, cron_schedule="0 3 * * *", execution_timezone="UTC")
+@dg.schedule(
+    job=nightly,
+    cron_schedule="0 3 * * *",
+    execution_timezone="UTC",
+    description=f"Takes in every delivery day that has come and is not in, the latest {DAYS_BACK} of them, today's excepted.",
+)
 def every_night(
     context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[HomeResource]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -71,7 +76,12 @@ def every_night(
         yield dg.RunRequest(run_key=f"{day}@{at:%Y-%m-%d}", partition_key=str(day))
 
 
-@dg.schedule(job=rate_month, cron_schedule="0 5 * * *", execution_timezone="UTC")
+@dg.schedule(
+    job=rate_month,
+    cron_schedule="0 5 * * *",
+    execution_timezone="UTC",
+    description="Rates and drafts every month whose drafts are out of date: one run, for the latest month.",
+)
 def every_morning(
     context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[HomeResource]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -85,8 +95,24 @@ def every_morning(
     yield dg.RunRequest(run_key=f"{latest}@{context.scheduled_execution_time:%Y-%m-%d}", partition_key=str(latest.first))
 
 
-@dg.run_failure_sensor(monitored_jobs=[*JOBS], default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.run_failure_sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Writes the job, partition and reasons of a failed run to the log, where an alert can pick them up.",
+)
 def tell_of_failure(context: dg.RunFailureSensorContext) -> None:
-    """Write a failed run's job, partition and reason to the log, where an alert can pick it up."""
-    partition = context.dagster_run.tags.get("dagster/partition", "")
-    context.log.error(f"{context.dagster_run.job_name} {partition} failed: {context.failure_event.message}")
+    """Write the job, partition and reasons of a failed run to the log, where an alert can pick them up.
+
+    Any run of the location: also one that was launched by materializing assets, without one of the jobs.
+    """
+    run = context.dagster_run
+    partition = run.tags.get("dagster/partition", "")
+    reasons = [_reason(event) for event in context.get_step_failure_events()] or [context.failure_event.message or ""]
+    context.log.error(f"{run.job_name} {partition} failed: {'; '.join(reasons)}")
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    """What the error of a step says, in its own words."""
+    error = event.step_failure_data.error
+    while error and error.cause:
+        error = error.cause
+    return error.message.strip() if error else ""

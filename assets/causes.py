@@ -82,7 +82,8 @@ def causes(month: Month, before: Look, after: Look, horizon_days: int, *, is_lat
         amendment_evidence(before.approved, after.approved, first, month.last),
     ]
     agreed = {
-        contract_id: only_one_knows(before.approved.get(contract_id, ()), v) for contract_id, v in after.approved.items()
+        contract_id: only_one_knows(before.approved.get(contract_id, ()), versions, month.first, month.last)
+        for contract_id, versions in after.approved.items()
     }
     return Causes(pl.concat(evidence), {c: versions for c, versions in agreed.items() if versions}, is_late=is_late)
 

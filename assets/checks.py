@@ -117,8 +117,8 @@ PAID_ON_CHARGED_CREDIT = Rule(
 OUTCOMES_ADD_UP = Rule(
     "outcomes_add_up", "impression_outcomes", "both sides account for the same impressions as were counted", blocking=True
 )
-PARTNER_RATES_THERE = Rule(
-    "partner_rates_there", "accruals", "every exchange rate that an amount needs is there", blocking=False
+AMOUNTS_HAVE_RATES = Rule(
+    "amounts_have_rates", "accruals", "every exchange rate that an amount of either side needs is there", blocking=False
 )
 LINES_TIE_TO_ACCRUALS = Rule(
     "lines_tie_to_accruals",
@@ -231,17 +231,16 @@ def exchange_rates_there(attributions: pl.DataFrame) -> Finding:
 
 
 def outcomes_add_up(counted: int, placed: Mapping[str, int]) -> Finding:
-    """``counted`` and ``placed`` of ``pipelines.media.RatedMedia``."""
+    """How many impressions were counted, and how many of them have an outcome, by side."""
     return Finding(OUTCOMES_ADD_UP, all(total == counted for total in placed.values()), {"counted": counted, **placed})
 
 
 def both_sides_tie(judged: pl.DataFrame) -> Finding:
-    """``judged_impressions`` of one delivery day, or of several with ``delivery_day``."""
-    key = [column for column in ("delivery_day", "line_item_id", "partner_id") if column in judged.columns]
+    """``judged_impressions`` of one delivery day."""
     sides = ("advertiser", "partner")
     sums = (pl.when(pl.col("side") == side).then("impressions").otherwise(0).sum().alias(side) for side in sides)
     apart = (pl.col("advertiser") != pl.col("partner")).sum().alias("apart")
-    together = judged.lazy().group_by(key).agg(*sums).select(pl.col(sides).sum(), apart)
+    together = judged.lazy().group_by("line_item_id", "partner_id").agg(*sums).select(pl.col(sides).sum(), apart)
     figures = together.collect().row(0, named=True)
     return Finding(BOTH_SIDES_TIE, figures["apart"] == 0, figures)
 
@@ -261,9 +260,9 @@ def paid_on_charged_credit(units: pl.DataFrame, charged: pl.DataFrame) -> Findin
     return Finding(PAID_ON_CHARGED_CREDIT, uncovered == 0, {"conversions": paid.height, "uncovered": uncovered})
 
 
-def partner_rates_there(missing_rates: pl.DataFrame) -> Finding:
+def amounts_have_rates(missing_rates: pl.DataFrame) -> Finding:
     """``missing_rates`` of one month."""
-    return Finding(PARTNER_RATES_THERE, missing_rates.is_empty(), {"missing": missing_rates.height})
+    return Finding(AMOUNTS_HAVE_RATES, missing_rates.is_empty(), {"missing": missing_rates.height})
 
 
 def lines_tie_to_accruals(accruals: pl.DataFrame, drafts: Drafts) -> Finding:

@@ -56,13 +56,15 @@ def _missing_days(home: Home, month: Month, upkeep: Upkeep) -> list[str]:
     if not missing:
         return []
     named = ", ".join(str(day) for day in missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-    return [f"delivery days that are not in: {named}: run `adledger backfill {missing[0]} {missing[-1]}`"]
+    once = "" if set(missing) <= set(delivered) else " once they are delivered"
+    return [f"delivery days that are not in: {named}: run `adledger backfill {missing[0]} {missing[-1]}`{once}"]
 
 
 def nothing_delivered(home: Home, month: Month) -> str:
     """What to say of a month that no delivery day reaches."""
     days = sorted({*home.days_run(), *home.days_delivered()})
-    return f"nothing was delivered for {month}: delivery days go from {days[0]} to {days[-1]}"
+    known = f"delivery days go from {days[0]} to {days[-1]}" if days else "there is no delivery day"
+    return f"nothing was delivered for {month}: {known}"
 
 
 def _delivered_again(home: Home, month: Month, upkeep: Upkeep) -> list[str]:

@@ -1,20 +1,24 @@
-"""What an analyst sees of a materialization: column schemas, row counts, amounts by currency, top rows as a table."""
+"""What an analyst sees of an asset and of its materializations: columns, what it was made from, rows, amounts, top rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from contracts_io.calendar import format_instant
 from contracts_io.frames import TABLES
+from contracts_io.store.documents import Adjusted, Closed
+from contracts_io.warehouse import PartitionFile
 
 OWNERS = ["team:billing"]
 KINDS = {"polars", "parquet"}
 
 
-def spec(table: str, *, deps: list[str], group: str) -> dg.AssetSpec:
+def spec(table: str, *, deps: Sequence[str | dg.AssetDep], group: str) -> dg.AssetSpec:
     """The asset of a warehouse table: its description and column schema are the table's own."""
     return dg.AssetSpec(
         table,
@@ -45,6 +49,20 @@ def column_schema(table: str) -> dg.TableSchema:
 def rows(count: int) -> dict[str, Any]:
     """Metadata of a partition's number of rows."""
     return {"dagster/row_count": count}
+
+
+def made_from(file: PartitionFile | None, known_at: datetime | None) -> dict[str, Any]:
+    """Metadata of a live file: ``inputs``, the fingerprint of what it was made from, and the ``sha256`` of its content.
+
+    ``known_at``: the instant of the latest approval of a contract that the run went by; None where none is read.
+    """
+    of_file = {"sha256": file.sha256} | ({"inputs": file.inputs} if file.inputs else {}) if file else {}
+    return of_file | ({"known_at": format_instant(known_at)} if known_at else {})
+
+
+def issued_by(act: Closed | Adjusted) -> dict[str, Any]:
+    """Metadata of issued documents: the ``snapshot`` of the tables and the ``known_at`` of the contracts that they went by."""
+    return {"snapshot": act.snapshot, "known_at": act.known_at}
 
 
 def by_currency(frame: pl.DataFrame, amount: str) -> dict[str, Any]:

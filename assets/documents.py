@@ -5,8 +5,8 @@ import dagster as dg
 from assets import checks
 from assets.adjusting import adjust
 from assets.closing import close
-from assets.describe import OWNERS, by_currency, rows, top
-from assets.partitions import monthly
+from assets.describe import OWNERS, by_currency, issued_by, rows, top
+from assets.partitions import monthly, of_the_month_before
 from assets.resources import HomeResource
 from assets.working import Results
 from contracts_io.calendar import Month, parse_day
@@ -15,9 +15,20 @@ from contracts_io.formats.exports import EXPORTS, document_frames
 _ISSUED = {
     "invoices": "Issued invoices of the month, numbered without gaps in order of contract.",
     "invoice_lines": "The lines of issued invoices.",
+    "payout_lines": "The lines of issued payout statements: the month's own, and what closed months come to else than was paid.",
     "payouts": "Issued payout statements of the month, with the balances brought and carried forward.",
-    "payout_lines": "The lines of issued payout statements.",
     "journal": "The balanced journal entries of issued documents.",
+}
+_CAUSES = ["contracts", "action_units"]
+"""What says, beside the tables that drafts are made from, why a closed month comes to something else."""
+# While an exchange rate is missing nothing is issued.
+_MADE_FROM: dict[str, list[str | dg.AssetDep]] = {
+    "invoices": ["draft_invoices", "missing_rates"],
+    "invoice_lines": ["draft_invoice_lines", "invoices"],
+    "payout_lines": ["draft_payout_lines", "missing_rates", *_CAUSES, of_the_month_before("payout_lines")],
+    "payouts": ["draft_payouts", "contracts", "payout_lines", of_the_month_before("payouts")],
+    "journal": ["invoices", "payouts", "payout_lines"],
+    "notes": ["draft_invoices", "draft_invoice_lines", "invoices", "invoice_lines", "missing_rates", *_CAUSES],
 }
 
 
@@ -38,10 +49,9 @@ def _columns(table: str) -> dg.TableSchema:
 
 
 def _issued_spec(name: str) -> dg.AssetSpec:
-    heads = ["draft_invoices", "draft_payouts"] if name == "journal" else [f"draft_{name}"]
     return dg.AssetSpec(
         name,
-        deps=heads,
+        deps=_MADE_FROM[name],
         group_name="issued",
         owners=OWNERS,
         kinds={"sqlalchemy"},
@@ -70,8 +80,10 @@ def issue(context: dg.AssetExecutionContext, config: IssueConfig, home: HomeReso
             "invoice_lines": top(tables["invoice_lines"], "amount", ["number", "description", "amount"]),
             "payout_lines": top(tables["payout_lines"], "amount", ["number", "kind", "term_id", "amount"]),
         }
+        went_by = issued_by(here.books.closed_months()[month])
         for name in _ISSUED:
-            yield dg.MaterializeResult(asset_key=name, metadata=rows(tables[name].height) | described.get(name, {}))
+            told = rows(tables[name].height) | went_by | described.get(name, {})
+            yield dg.MaterializeResult(asset_key=name, metadata=told)
         yield checks.journal_balances(here.books.journal(month)).result
 
 
@@ -80,7 +92,7 @@ def issue(context: dg.AssetExecutionContext, config: IssueConfig, home: HomeReso
     specs=[
         dg.AssetSpec(
             "notes",
-            deps=["draft_invoices", "draft_invoice_lines", "invoices", "invoice_lines"],
+            deps=_MADE_FROM["notes"],
             group_name="issued",
             owners=OWNERS,
             kinds={"sqlalchemy"},
@@ -96,6 +108,6 @@ def issue_notes(context: dg.AssetExecutionContext, config: IssueConfig, home: Ho
     with home.open().lock() as here:
         here.settings.roles.require("close", config.by or None)
         numbers = adjust(here, month, parse_day(config.issued_on), config.by or None, config.content or None)
-        yield dg.MaterializeResult(
-            asset_key="notes", metadata=rows(len(numbers)) | {"numbers": ", ".join(numbers) or "none"}
-        )
+        went_by = issued_by([done for done in here.books.adjusted() if done.month == month][-1]) if numbers else {}
+        told = rows(len(numbers)) | went_by | {"numbers": ", ".join(numbers) or "none"}
+        yield dg.MaterializeResult(asset_key="notes", metadata=told)

@@ -7,6 +7,7 @@ delivery), so that the pages of the UI show the days of this home and not fiftee
 from __future__ import annotations
 
 import os
+import warnings
 
 import dagster as dg
 
@@ -20,3 +21,14 @@ monthly = dg.MonthlyPartitionsDefinition(FIRST_DAY, timezone="UTC", end_offset=4
 
 a_month_a_run = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
 """A backfill that is launched in the UI starts one run for up to 31 days: a run costs more than a small day."""
+
+with warnings.catch_warnings():  # that the first month has none before it is said by a parameter which is called beta
+    warnings.simplefilter("ignore", dg.BetaWarning)
+    _the_month_before = dg.TimeWindowPartitionMapping(
+        start_offset=-1, end_offset=-1, allow_nonexistent_upstream_partitions=True
+    )
+
+
+def of_the_month_before(table: str) -> dg.AssetDep:
+    """A month's table as it was at the end of the month before."""
+    return dg.AssetDep(table, partition_mapping=_the_month_before)

@@ -92,8 +92,11 @@ def prepared_for(home: Home, act: Act, month: Month, by: str | None, content: st
             remedy=f"have another person approve it: `adledger {act} {month} --approve --by USER`",
         )
     if content is not None and (len(content) < CONTENT_LENGTH or not prepared.content_hash.startswith(content)):
+        if len(content) < CONTENT_LENGTH:
+            remedy = f"name {CONTENT_LENGTH} digits of it or more, as `adledger {act} {month} --dry-run` prints it"
+            raise BooksError(f"{content} is too little of a hash", remedy=remedy)
         raise BooksError(
-            f"what was prepared for {month} is {prepared.content_hash[: max(CONTENT_LENGTH, len(content))]}, not {content}",
+            f"what was prepared for {month} is {prepared.content_hash[: len(content)]}, not {content}",
             remedy=f"look at it with `adledger {act} {month} --dry-run`, then approve what you saw",
         )
     return prepared

@@ -10,16 +10,18 @@ from assets.intake import ingest
 from assets.partitions import a_month_a_run, daily
 from assets.resources import HomeResource, known_at
 from assets.touched import Touched
-from assets.working import Results, each_day
+from assets.working import Published, Results, each_day
 from contracts_io.calendar import days_between
 from contracts_io.frames import FEED_NAMES
 from contracts_io.home import Home
 
 _DAY_TABLES = {
     **{feed: [f"landing_{feed}"] for feed in FEED_NAMES},
-    **{table: [f"landing_{feed}" for feed in FEED_NAMES] for table in ("quarantine", "feed_counts", "delivered_files")},
-    "conversion_states": ["landing_conversions", "landing_conversion_adjustments"],
-    "household_conversions": ["landing_conversions", "landing_conversion_adjustments"],
+    **{f"{feed}_repeated": [f"landing_{feed}", feed] for feed in FEED_NAMES},
+    **{table: [f"landing_{feed}" for feed in FEED_NAMES] for table in ("quarantine", "delivered_files")},
+    "feed_counts": [*(f"landing_{feed}" for feed in FEED_NAMES), *FEED_NAMES],
+    "conversion_states": ["conversions", "conversion_adjustments"],
+    "household_conversions": ["conversions", "conversion_adjustments"],
 }
 
 
@@ -53,7 +55,7 @@ def intake(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
             itself, *later = ingest(here, day)
             return [_taken_in(here, day, itself.rows), *later]
 
-        yield from each_day(context, take_in)
+        yield from each_day(context, Published(here.warehouse), take_in)
 
 
 def _taken_in(home: Home, day: date, written: dict[str, int]) -> Touched:

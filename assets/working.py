@@ -12,22 +12,58 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
 import dagster as dg
 
 from assets import checks
-from assets.describe import counts, rows
+from assets.describe import counts, made_from, rows
 from assets.failures import DaysFailedError
 from assets.touched import Touched
 from contracts_io.errors import AdledgerError
+from contracts_io.frames import TABLES
+from contracts_io.warehouse import PartitionFile, Warehouse
 
 Results = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetMaterialization]
 Told = Callable[[str], None]
 """Told the name of an asset each time it is through with a day or a month."""
 
+_WITHOUT_CONTRACTS = frozenset({"delivery_counts", "touches"})
+"""What runs that go by contracts bring up to date as well, and no contract says anything of."""
+
 _TOLD: ContextVar[Told | None] = ContextVar("told", default=None)
+
+
+class Published(NamedTuple):
+    """Where it is looked up what a table was made from: in ``warehouse``, once it is published.
+
+    ``known_at``: the instant of the latest approval of a contract that the run went by; None where it read none.
+    """
+
+    warehouse: Warehouse
+    known_at: datetime | None = None
+
+    def metadata(self, days: Iterable[Touched], table: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each of ``days``, or of months, with what is told of its ``table``."""
+        touched = list(days)
+        files = self._files(table, [day.partition for day in touched])
+        known_at = None if table in _WITHOUT_CONTRACTS else self.known_at
+        for day in touched:
+            told = rows(day.rows[table]) | counts(day.figures.get(table, {}))
+            yield day.partition, told | made_from(files.get(day.partition), known_at)
+
+    def _files(self, table: str, partitions: Sequence[str]) -> dict[str, PartitionFile]:
+        """The live files by the partition that Dagster has for them."""
+        kept_by = {partition: _kept_by(table, partition) for partition in partitions}
+        live = self.warehouse.catalogue.live(table, set(kept_by.values()))
+        return {partition: live[own] for partition, own in kept_by.items() if own in live}
+
+
+def _kept_by(table: str, partition: str) -> str:
+    """The partition of the warehouse: of Dagster's a month is its first day, and what has no partition is of every day."""
+    kept = TABLES[table].partition
+    return partition if kept == "day" else partition[:7] if kept == "month" else kept
 
 
 @contextmanager
@@ -40,7 +76,7 @@ def telling(told: Told | None) -> Iterator[None]:
         _TOLD.reset(token)
 
 
-def each_day(context: dg.AssetExecutionContext, work: Callable[[str], Sequence[Touched]]) -> Results:
+def each_day(context: dg.AssetExecutionContext, published: Published, work: Callable[[str], Sequence[Touched]]) -> Results:
     """Do ``work``, which gives a day and the others that it touched, for every day of the run.
 
     One that fails does not stop those after it: when it is through it raises DaysFailedError, in the run of a single day that
@@ -55,17 +91,18 @@ def each_day(context: dg.AssetExecutionContext, work: Callable[[str], Sequence[T
             failed[date.fromisoformat(day)] = error
         else:
             done.append(itself)
-            yield from materializations(other for other in others if other.partition not in context.partition_keys)
+            elsewhere = [other for other in others if other.partition not in context.partition_keys]
+            yield from materializations(published, elsewhere)
         _tell(context)
     if failed:
-        yield from materializations(done)
+        yield from materializations(published, done)
         of = len(context.partition_keys)
         raise DaysFailedError(failed, of) if of > 1 else next(iter(failed.values()))
-    yield from _results(context, done)
+    yield from _results(context, published, done)
 
 
 def brought_up_to_date(
-    context: dg.AssetExecutionContext, touched: Iterable[Touched], as_it_is: Callable[[str], Touched]
+    context: dg.AssetExecutionContext, published: Published, touched: Iterable[Touched], as_it_is: Callable[[str], Touched]
 ) -> Results:
     """Work through ``touched``; days of the run that are not among them are up to date, and looked at by ``as_it_is``."""
     own = dict.fromkeys(context.partition_keys)
@@ -75,22 +112,23 @@ def brought_up_to_date(
             if day.partition in own:
                 done[day.partition] = day
             else:
-                yield from materializations([day])
+                yield from materializations(published, [day])
             _tell(context)
     except Exception:
-        yield from materializations(done.values())
+        yield from materializations(published, done.values())
         raise
-    yield from _results(context, [done.get(day) or as_it_is(day) for day in own])
+    yield from _results(context, published, [done.get(day) or as_it_is(day) for day in own])
 
 
-def materializations(touched: Iterable[Touched]) -> Iterator[dg.AssetMaterialization]:
+def materializations(published: Published, touched: Iterable[Touched]) -> Iterator[dg.AssetMaterialization]:
     """What to record of days, or months, that Dagster gets no result for.
 
     To be yielded: what an asset logs is forgotten when it fails.
     """
     for day in touched:
         for table in day.rows:
-            yield dg.AssetMaterialization(table, partition=day.partition, metadata=_metadata(day, table))
+            for partition, told in published.metadata([day], table):
+                yield dg.AssetMaterialization(table, partition=partition, metadata=told)
 
 
 def _tell(context: dg.AssetExecutionContext) -> None:
@@ -98,15 +136,14 @@ def _tell(context: dg.AssetExecutionContext) -> None:
         told(context.op_execution_context.op.name)
 
 
-def _results(context: dg.AssetExecutionContext, done: Sequence[Touched]) -> Results:
+def _results(context: dg.AssetExecutionContext, published: Published, done: Sequence[Touched]) -> Results:
     """One result a table, with metadata a day; one a check: of the first day that did not pass it, or of the last.
 
     Of a range of days, a check says whose figures it shows and which days did not pass.
     """
-    for day in done:
-        for table in day.rows:
-            context.add_asset_metadata(_metadata(day, table), asset_key=table, partition_key=day.partition)
     for table in done[-1].rows:
+        for partition, told in published.metadata(done, table):
+            context.add_asset_metadata(told, asset_key=table, partition_key=partition)
         yield dg.MaterializeResult(asset_key=table)
     found: dict[checks.Rule, list[tuple[str, checks.Finding]]] = defaultdict(list)
     for day in done:
@@ -119,7 +156,3 @@ def _results(context: dg.AssetExecutionContext, done: Sequence[Touched]) -> Resu
         if len(findings) > 1:
             figures |= {"day": shown, "days not passed": ", ".join(day for day, _ in not_passed) or "none"}
         yield checks.Finding(rule, not not_passed, figures).result
-
-
-def _metadata(day: Touched, table: str) -> dict[str, Any]:
-    return rows(day.rows[table]) | counts(day.figures.get(table, {}))

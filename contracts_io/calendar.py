@@ -29,10 +29,14 @@ class Month:
 
     @classmethod
     def parse(cls, text: str) -> Month:
-        """``YYYY-MM`` as a month; UsageError where it is not one, or where no month can come before or after it."""
-        if re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) and "0002" < text < "9999":
-            return cls(int(text[:4]), int(text[5:]))
-        raise UsageError(f"{text!r} is not a month", remedy="write it as YYYY-MM, for example 2026-10")
+        """``YYYY-MM`` as a month; UsageError where it is not one, or where no year can come before or after it."""
+        if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text):
+            raise UsageError(f"{text!r} is not a month", remedy="write it as YYYY-MM, for example 2026-10")
+        if not "0002" < text < "9999":
+            raise UsageError(
+                f"{text!r} is beyond what can be calculated with", remedy="choose a month from 0002-01 to 9998-12"
+            )
+        return cls(int(text[:4]), int(text[5:]))
 
     @classmethod
     def of(cls, day: date) -> Month:

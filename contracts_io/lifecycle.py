@@ -180,7 +180,7 @@ def check_closed_months(
             f"it changes {months}, closed since it was submitted",
             where=where,
             remedy="approve it with --retroactive, then issue the difference with `adledger adjust "
-            f"{since[0]}`; or reject it, and have it submitted with a later effective_from",
+            f"{since[0]}`; or reject it, and have it submitted again from a later day on",
         )
     return bool(since)
 
@@ -282,9 +282,9 @@ def in_force(versions: Sequence[ApprovedVersion], known_at: datetime | None = No
     return stretches[::-1]
 
 
-def stretches_of(approved: Mapping[str, Sequence[ApprovedVersion]], known_at: datetime | None = None) -> list[InForce]:
+def stretches_of(approved: Mapping[str, Sequence[ApprovedVersion]]) -> list[InForce]:
     """The stretches of all contracts, given each contract's approved versions by its id: by contract id, then by day."""
-    return [stretch for contract_id in sorted(approved) for stretch in in_force(approved[contract_id], known_at)]
+    return [stretch for contract_id in sorted(approved) for stretch in in_force(approved[contract_id])]
 
 
 def months_changed(approved: Sequence[ApprovedVersion], version: ApprovedVersion, months: Iterable[Month]) -> list[Month]:

@@ -18,6 +18,10 @@ from pipelines.lines import LINE_KINDS
 
 INVOICE_LINE_KEY = ["contract_id", "kind", "term_id", "version", "step", "rate"]
 PAYOUT_LINE_KEY = [*INVOICE_LINE_KEY, "advertiser_contract_id"]
+OWN_KIND = pl.coalesce(pl.col("kind").filter(pl.col("kind") != "adjustment").first(), pl.col("kind").first())
+"""Of lines that are summed, the kind of one that is no adjustment, where there is one."""
+SUM_OF_KNOWN = pl.when(pl.col("quantity").is_not_null().any()).then(pl.col("quantity").sum())
+"""Of lines that are summed, the quantity, null where none has one."""
 
 
 class Adjustments(NamedTuple):
@@ -62,7 +66,6 @@ def line_changes(entitled: pl.DataFrame, issued: pl.DataFrame, key: list[str]) -
     Both frames have the columns of a draft's lines; a quantity that neither side has stays null. Where ``kind`` is not in
     the key, it is that of a line that is no adjustment, where there is one.
     """
-    own_kind = pl.col("kind").filter(pl.col("kind") != "adjustment").first()
     signed = pl.concat([entitled, issued.with_columns(-pl.col("quantity", "amount"))])
     placed = {name: at for at, name in enumerate(LINE_KINDS)}
     # Term by term, each kind of line together, an old version before a new one; what is of the whole contract comes last.
@@ -78,9 +81,9 @@ def line_changes(entitled: pl.DataFrame, issued: pl.DataFrame, key: list[str]) -
         signed.sort(order, maintain_order=True)
         .group_by(key, maintain_order=True)
         .agg(
-            *([] if "kind" in key else [pl.coalesce(own_kind, pl.col("kind").first()).alias("kind")]),
+            *([] if "kind" in key else [OWN_KIND.alias("kind")]),
             pl.col("description").first(),
-            pl.when(pl.col("quantity").is_not_null().any()).then(pl.col("quantity").sum()).alias("quantity"),
+            SUM_OF_KNOWN.alias("quantity"),
             pl.col("amount").sum().cast(NANOS_TYPE),
         )
         .filter(pl.col("amount") != 0)

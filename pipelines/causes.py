@@ -201,14 +201,14 @@ def amendment_evidence(
 ) -> pl.DataFrame:
     """EVIDENCE on contracts of which another version is in force on a day from ``first`` to ``last``.
 
-    The versions named are those that only one side knows.
+    The versions named are those that only one side knows, of these the ones in force on such a day where there are any.
     """
     rows = []
     for contract_id in sorted({*before, *after}):
-        known = [before.get(contract_id, ()), after.get(contract_id, ())]
+        known = before.get(contract_id, ()), after.get(contract_id, ())
         ruled = [_ruling(versions, first, last) for versions in known]
         if ruled[0] != ruled[1]:
-            rows += [(contract_id, version) for version in only_one_knows(*known)]
+            rows += [(contract_id, version) for version in only_one_knows(*known, first, last)]
     found = pl.DataFrame(rows, schema={"contract_id": pl.String, "version": pl.Int32}, orient="row")
     nothing = pl.lit(None, pl.String)
     return found.select(
@@ -239,9 +239,13 @@ def _share(micros: int) -> str:
     return f"{Decimal(micros).scaleb(-6).normalize():f}"
 
 
-def only_one_knows(before: Iterable[ApprovedVersion], after: Iterable[ApprovedVersion]) -> list[int]:
-    """The versions of a contract that only one side knows, ascending."""
-    return sorted({v.version for v in before} ^ {v.version for v in after})
+def only_one_knows(
+    before: Sequence[ApprovedVersion], after: Sequence[ApprovedVersion], first: date, last: date
+) -> list[int]:
+    """The versions of a contract that only one side knows, ascending: where some are in force from ``first`` to ``last``, these."""
+    known = {v.version for v in before} ^ {v.version for v in after}
+    in_these_days = {version for versions in (before, after) for version, *_ in _ruling(versions, first, last)}
+    return sorted(known & in_these_days or known)
 
 
 def _ruling(versions: Sequence[ApprovedVersion], first: date, last: date) -> list[tuple[int, date, date]]:
@@ -255,8 +259,8 @@ def _ruling(versions: Sequence[ApprovedVersion], first: date, last: date) -> lis
 class Causes:
     """What was found, ready to name the cause of lines.
 
-    ``agreed``: each contract's versions that only one side knows, whether or not they are in force in the month: they are
-    named where nothing else was found. ``is_late``: whether what was delivered on a day that was not in came late, as it
+    ``agreed``: each contract's versions that only one side knows (``only_one_knows``): they are named where nothing else was
+    found. ``is_late``: whether what was delivered on a day that was not in came late, as it
     does for a closed month; else the days are named.
     """
 
@@ -299,13 +303,17 @@ class Causes:
                 continue
             days = sorted({one["day"] for one in mine if one["day"]})
             if kind == AMENDED:
-                parts += [f"amendment to version {version}" for version in sorted({one["version"] for one in mine})]
+                parts += [_approved(version) for version in sorted({one["version"] for one in mine})]
             elif kind == REDELIVERED or (kind == LATE and not self._is_late):
                 more = f" and {len(days) - 1} more days" if len(days) > 2 else f" and {days[1]}" if len(days) == 2 else ""
                 parts.append(f"{'delivery' if kind == LATE else kind} of {days[0]}{more}")
             else:
                 parts.append(kind)
         return "; ".join(parts) or OTHERWISE
+
+
+def _approved(version: int) -> str:
+    return f"{AMENDED} to version {version}" if version > 1 else "new contract"
 
 
 def _on_term(own: Iterable[dict[str, Any]], line: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -15,11 +15,13 @@ import polars as pl
 
 from contracts_io.admission import ImportRefusedError
 from contracts_io.bulk import many_objects
+from contracts_io.calendar import ONE_DAY, format_instant
 from contracts_io.contract import Contract, ContractDocumentError, canonical_json, parse_document
+from contracts_io.contract_fields import LAST_DAY
 from contracts_io.contract_warnings import warnings
 from contracts_io.errors import ContractError
 from contracts_io.home import Home
-from contracts_io.lifecycle import StoredVersion, approved_of, in_force
+from contracts_io.lifecycle import State, StoredVersion, approved_of, in_force
 from contracts_io.store.contract_changes import Decision
 from contracts_io.store.contract_queries import Notice
 from contracts_io.store.contracts import Imported, choose
@@ -93,7 +95,8 @@ def terminate(home: Home, contract_id: str, on: date, *, by: str, at: datetime, 
 
     It is the version in force on ``on`` with another end, in force from its last day on, so that no day is priced by what was
     agreed for later, such as a renewal; terms that would begin later go. ContractError where no version is approved, ``on``
-    is not before the end that it has, or no term has begun by then.
+    is not before the end that it has, no term has begun by then, another version waits, or ``on`` lies in a closed month and
+    the termination is not ``retroactive``.
     """
     home.settings.roles.require("submit", by)
     approved = approved_of(home.contracts.versions(contract_id))
@@ -108,6 +111,9 @@ def terminate(home: Home, contract_id: str, on: date, *, by: str, at: datetime, 
             where=where,
             remedy="choose a day within, before its end",
         )
+    if on > LAST_DAY:
+        what = f"it cannot end on {on}: the last day that a contract can have is {LAST_DAY}"
+        raise ContractError(what, where=where, remedy="choose an earlier day with --on, or leave it without an end")
     agreed = (s.contract for s in in_force(approved) if s.first <= on and (s.last is None or on <= s.last))
     document = json.loads(canonical_json(next(agreed, latest)))
     document["ends_on"] = document["effective_from"] = str(on)
@@ -120,7 +126,31 @@ def terminate(home: Home, contract_id: str, on: date, *, by: str, at: datetime, 
         document["renewal"]["mode"] = "none"  # or the contract that was ended would go on by itself
     name = f"termination of {contract_id}"
     amended = parse_document(json.dumps(document), name=name)
-    return _submit(home, [(name, amended)], by=by, at=at, retroactive=retroactive)[0]
+    try:
+        return _submit(home, [(name, amended)], by=by, at=at, retroactive=retroactive)[0]
+    except ImportRefusedError as refused:
+        raise _not_terminated(home, contract_id, on, refused, retroactive=retroactive) from None
+
+
+def _not_terminated(
+    home: Home, contract_id: str, on: date, refused: ImportRefusedError, *, retroactive: bool
+) -> ContractError:
+    """The refusal of a termination, in its own words; ``refused`` is that of the amendment which it would be."""
+    where = f"contract {contract_id}"
+    for stored in home.contracts.versions(contract_id):
+        if stored.state is State.SUBMITTED:
+            since = f"{stored.submitted_by} submitted it at {format_instant(stored.submitted_at)}"
+            what = f"it cannot be terminated while version {stored.version} waits for a decision: {since}"
+            remedy = f"approve or reject version {stored.version} first, then terminate the contract"
+            return ContractError(what, where=where, remedy=remedy)
+    closed_through = home.closed_through()
+    if not retroactive and closed_through is not None and on <= closed_through:
+        return ContractError(
+            f"it cannot end on {on}: the books are closed through {closed_through}",
+            where=where,
+            remedy=f"choose a day from {closed_through + ONE_DAY} on with --on, or end it in a closed month with --retroactive",
+        )
+    return refused
 
 
 def give_notice(

@@ -81,7 +81,7 @@ def next_event(contract: Summary, on: date) -> str:
     if renews_on and on < renews_on:
         return f"renews in {_days((renews_on - on).days)} unless notice is given by {renews_on - ONE_DAY}"
     if renews_on:
-        return "renewal is due: the next run makes it, or says why not"
+        return f"renewal is due: the run of delivery day {renews_on} or a later one makes it, or says why not"
     if ends_on is None:
         return ""
     days = (ends_on - on).days

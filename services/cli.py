@@ -21,7 +21,17 @@ from services.cli_books import adjust, close, diff, verify
 from services.cli_contracts import contract
 from services.cli_explain import explain
 from services.cli_journal import journal
-from services.cli_options import DAY, INSTANT, MONTH, home_root, now, open_home, with_home, with_json
+from services.cli_options import (
+    DAY,
+    INSTANT,
+    MONTH,
+    home_root,
+    now,
+    open_home,
+    warn_where_nothing_was_delivered,
+    with_home,
+    with_json,
+)
 
 if TYPE_CHECKING:
     from contracts_io.calendar import Month
@@ -113,10 +123,10 @@ def _run(
     home: Home, first: date, last: date, known_at: datetime | None, json_output: bool, *, compare: bool = False
 ) -> None:
     from contracts_io.calendar import days_between  # noqa: PLC0415
-    from services import billing, reports, show  # noqa: PLC0415
+    from services import billing, delivery_days, reports, show  # noqa: PLC0415
 
     days = list(days_between(first, last))
-    billing.refuse_future(days, now().date())
+    delivery_days.refuse_days(days, now().date())
     with show.progress() as progress:
         report = billing.run(home, days, progress, known_at, compare=compare)
     if known_at is None:
@@ -146,11 +156,15 @@ def export(
     month: Month, folder: Path, kind: str, draft: bool, known_at: datetime | None, home: str | None, json_output: bool
 ) -> None:
     """Write every table of a month as files."""
-    from services import billing, show  # noqa: PLC0415
+    from services import billing, delivery_days, show  # noqa: PLC0415
 
     if known_at and not draft:
         raise click.UsageError("--known-at needs --draft: issued documents stay as they were issued")
-    written = billing.export(open_home(home), month, folder, kind, draft=draft, known_at=known_at)
+    here = open_home(home)
+    if not draft:
+        delivery_days.refuse_undelivered(here, month, "issued documents")
+    written = billing.export(here, month, folder, kind, draft=draft, known_at=known_at)
+    warn_where_nothing_was_delivered(here, month)
     if json_output:
         show.as_json({str(path): rows for path, rows in written.items()})
         return

@@ -51,6 +51,10 @@ class _Asked:
             raise click.UsageError("--dry-run shows what would be issued, --approve issues it: give one of them")
         if self.content and not self.approve:
             raise click.UsageError("--content goes with --approve")
+        from contracts_io.contract_fields import LAST_DAY  # noqa: PLC0415
+
+        if self.issued_on and self.issued_on > LAST_DAY:
+            raise click.UsageError(f"no document can be dated {self.issued_on}: the last day is {LAST_DAY}")
 
 
 @click.command()
@@ -72,6 +76,8 @@ def close(month: Month, home: str | None, json_output: bool, **options: Any) -> 
         return
     with show.progress() as progress:
         billing.close(here, month, now_issued.on, asked.by, progress, content=now_issued.content)
+    if here.books.invoices(month) or here.books.payouts(month):
+        _warn_of_future(now_issued.on)
     _print_closed(here, month, json_output=json_output)
 
 
@@ -91,12 +97,10 @@ def _to_issue(home: Home, act: Act, month: Month, asked: _Asked, *, json_output:
     if asked.approve:
         prepared = billing.to_approve(home, act, month, asked.by, asked.content)
         issued_on, content = asked.issued_on or prepared.issued_on, prepared.content_hash
-    # It is tomorrow already somewhere.
-    if issued_on > at.date() + timedelta(days=1):
-        said = f"documents dated {issued_on} lie in the future: no document can be dated earlier after this"
-        click.echo(f"warning: {said}", err=not asked.dry_run or json_output)
     if asked.dry_run:
         found = billing.dry_run(home, act, month, issued_on)
+        if found.documents and (found.documents.invoices or found.documents.payouts):
+            _warn_of_future(issued_on, err=json_output)
         reports.print_dry_run(act, month, found, json_output=json_output)
         return None
     if asked.approve or not home.settings.roles.close_approval:
@@ -105,9 +109,18 @@ def _to_issue(home: Home, act: Act, month: Month, asked: _Asked, *, json_output:
         kept = billing.prepare(home, act, month, issued_on, asked.by, at, progress)
     if kept is None:
         _print_notes(home, month, [], json_output=json_output)
-    else:
-        reports.print_prepared(kept, json_output=json_output)
+        return None
+    if kept.documents:
+        _warn_of_future(issued_on)
+    reports.print_prepared(kept, json_output=json_output)
     return None
+
+
+def _warn_of_future(issued_on: date, *, err: bool = True) -> None:
+    """Say of documents that are dated after tomorrow what follows from it; tomorrow has begun already somewhere."""
+    if issued_on > now().date() + timedelta(days=1):
+        said = f"documents dated {issued_on} lie in the future: no document can be dated earlier after this"
+        click.echo(f"warning: {said}", err=err)
 
 
 def _print_closed(home: Home, month: Month, *, json_output: bool) -> None:
@@ -140,6 +153,8 @@ def adjust(month: Month, home: str | None, json_output: bool, **options: Any) ->
         return
     with show.progress() as progress:
         numbers = billing.adjust(here, month, now_issued.on, asked.by, progress, content=now_issued.content)
+    if numbers:
+        _warn_of_future(now_issued.on)
     _print_notes(here, month, numbers, json_output=json_output)
 
 

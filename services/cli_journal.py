@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from services.cli_options import MONTH, open_home, with_home, with_json
+from services.cli_options import MONTH, open_home, warn_where_nothing_was_delivered, with_home, with_json
 
 if TYPE_CHECKING:
     from contracts_io.calendar import Month
@@ -38,8 +38,10 @@ def journal(month: Month, folder: Path, kind: str, accruals: bool, home: str | N
         if json_output:
             raise click.UsageError("--json goes with --to DIR: with --to - the journal itself is printed")
         click.echo(ledger.journal_text(here, month, kind, accruals=accruals), nl=False)
+        warn_where_nothing_was_delivered(here, month)
         return
     written = ledger.write_journal(here, month, folder, kind, accruals=accruals)
+    warn_where_nothing_was_delivered(here, month)
     if json_output:
         show.as_json({"file": str(written)})
     else:

@@ -84,6 +84,14 @@ def open_home(home: str | None) -> Home:
     return opened
 
 
+def warn_where_nothing_was_delivered(home: Home, month: Month) -> None:
+    """Say on standard error of a month that no delivery day reaches why what was written of it is empty."""
+    from services.delivery_days import nothing_delivered  # noqa: PLC0415
+
+    if said := nothing_delivered(home, month):
+        click.echo(f"warning: {said}", err=True)
+
+
 def now() -> datetime:
     """The present instant: the command line is the one door that looks at the clock."""
     return datetime.now(tz=UTC)

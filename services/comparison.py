@@ -21,9 +21,11 @@ from contracts_io.home import Home
 from contracts_io.money import NANOS_TYPE
 from contracts_io.overlay import overlaid
 from contracts_io.warehouse import Warehouse
+from pipelines.adjustments import OWN_KIND, SUM_OF_KNOWN
 
 _KEY = ["side", "contract_id", "invoiced_kind", "term_id", "version", "step", "rate", "advertiser_contract_id"]
-SIDES = ("invoice", "payout")
+DRAFTED = {"advertiser": "invoice", "partner": "payout"}
+"""What is drafted for each side."""
 CHANGES = [
     *("side", "contract_id", "kind", "term_id", "version", "advertiser_contract_id", "description", "currency"),
     *("old_quantity", "new_quantity", "old", "new", "difference", "cause"),
@@ -33,7 +35,7 @@ CHANGES = [
 
 @dataclass(frozen=True)
 class Computed:
-    """The lines of a month by side, ``invoice`` and ``payout``, each with what they were made from."""
+    """The lines of a month by side, ``advertiser`` and ``partner``, each with what they were made from."""
 
     lines: pl.DataFrame
     looks: dict[str, Look]
@@ -44,9 +46,9 @@ def differences(home: Home, month: Month, before: Computed, after: Computed) -> 
     signs = (("old", before.lines), ("new", after.lines))
     sides = [
         lines.group_by([*_KEY, "currency"], maintain_order=True).agg(
-            pl.coalesce(pl.col("kind").filter(pl.col("kind") != "adjustment").first(), pl.col("kind").first()),
+            OWN_KIND,
             pl.col("description").first(),
-            pl.when(pl.col("quantity").is_not_null().any()).then(pl.col("quantity").sum()).alias(f"{name}_quantity"),
+            SUM_OF_KNOWN.alias(f"{name}_quantity"),
             pl.col("amount").sum().cast(NANOS_TYPE).alias(name),
         )
         for name, lines in signs
@@ -97,18 +99,21 @@ def as_stored(home: Home, month: Month) -> Computed:
     currencies |= dict(upkeep.terms.contracts.select("contract_id", "currency").unique().iter_rows())
     currency = pl.col("contract_id").replace_strict(currencies, return_dtype=pl.String)
     lines = [advertiser.with_columns(currency=currency), partner.with_columns(currency=currency)]
-    return Computed(_keyed(*lines), {"invoice": known_to_invoices(home, month), "payout": known_to_statements(home, month)})
+    return Computed(
+        _keyed(*lines), {"advertiser": known_to_invoices(home, month), "partner": known_to_statements(home, month)}
+    )
 
 
 def as_drafted(warehouse: Warehouse, month: Month, look: Look) -> Computed:
     """The drafts of a month that are live in ``warehouse``."""
-    return Computed(_keyed(*(drafted_lines(warehouse, month, side) for side in SIDES)), dict.fromkeys(SIDES, look))
+    return Computed(_keyed(*(drafted_lines(warehouse, month, side) for side in DRAFTED)), dict.fromkeys(DRAFTED, look))
 
 
 def drafted_lines(warehouse: Warehouse, month: Month, side: str) -> pl.DataFrame:
-    """The lines of the month's draft invoices or payouts, each with the currency of its document; ``side`` is one of SIDES."""
-    heads = warehouse.read(f"draft_{side}s", [str(month)]).select("contract_id", "currency")
-    return warehouse.read(f"draft_{side}_lines", [str(month)]).join(heads, on="contract_id").collect()
+    """The lines of the month's draft invoices (``side`` advertiser) or payouts (partner), each with the currency of its document."""
+    document = DRAFTED[side]
+    heads = warehouse.read(f"draft_{document}s", [str(month)]).select("contract_id", "currency")
+    return warehouse.read(f"draft_{document}_lines", [str(month)]).join(heads, on="contract_id").collect()
 
 
 @contextmanager
@@ -127,8 +132,8 @@ def _keyed(advertiser: pl.DataFrame, partner: pl.DataFrame) -> pl.DataFrame:
     nothing = pl.lit(None, pl.String)
     return pl.concat(
         [
-            advertiser.with_columns(side=pl.lit("invoice"), invoiced_kind="kind", advertiser_contract_id=nothing),
-            partner.with_columns(side=pl.lit("payout"), invoiced_kind=nothing),
+            advertiser.with_columns(side=pl.lit("advertiser"), invoiced_kind="kind", advertiser_contract_id=nothing),
+            partner.with_columns(side=pl.lit("partner"), invoiced_kind=nothing),
         ],
         how="diagonal",
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from contracts_io.calendar import ONE_DAY, Month, days_between
+from contracts_io.calendar import ONE_DAY, Month
 from contracts_io.errors import HomeError
 from contracts_io.home import SETTINGS_FILE, Home
 from services import agreements, billing, reports, show
-from services.sample import write_sample
+from services.delivery_days import refuse_days
+from services.sample import delivery_days, write_sample
 
 SUBMITTER, APPROVER = "casey", "robin"
 
@@ -17,13 +18,16 @@ SUBMITTER, APPROVER = "casey", "robin"
 def show_demo(root: Path, month: Month) -> None:
     """Make a home at ``root`` with sample contracts and ``month`` of events, run and close it, print what happened.
 
-    HomeError where a home is there already: a demo never writes into one.
+    HomeError where a home is there already: a demo never writes into one. It or FeedError where the days of the sample cannot
+    be run; then nothing was made.
     """
     if (root / SETTINGS_FILE).exists():
         raise HomeError("there is a home already", where=str(root), remedy="name another folder with --home, or remove it")
-    today = datetime.now(tz=UTC)
-    if month.next.first > today.date():
-        raise HomeError(f"{month} is not over yet", where="--month", remedy="choose a month that is")
+    today, days = datetime.now(tz=UTC), delivery_days(month)
+    if days[-1] > today.date():
+        what = f"the sample of {month} goes to {days[-1]}, and today is {today.date()} in UTC"
+        raise HomeError(what, where="--month", remedy="choose an earlier month")
+    refuse_days(days, today.date())
     out = show.console()
     home = Home.create(root)
     sample = write_sample(home.root, month)
@@ -35,7 +39,7 @@ def show_demo(root: Path, month: Month) -> None:
         agreements.approve(home, contract.contract_id, contract.version, by=APPROVER, at=today)
     out.print(f"{len(imported)} contracts submitted by {SUBMITTER}, approved by {APPROVER}")
     with show.progress() as progress:
-        report = billing.run(home, list(days_between(sample.first, sample.last)), progress)
+        report = billing.run(home, days, progress)
         if report.failed:
             raise billing.some_days_failed(report)
         billing.close(home, month, max(sample.last + ONE_DAY, month.last + timedelta(days=4)), progress=progress)

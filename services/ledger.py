@@ -16,6 +16,7 @@ from contracts_io.home import Home
 from contracts_io.money import decimal_to_minor
 from contracts_io.store.document_tables import DRAFT
 from pipelines.journal import Earned, PartnerLine, accrual_entries, owed_to_partners
+from services.delivery_days import refuse_undelivered
 
 PAYOUT_STATEMENT = "payout_statement"
 
@@ -32,6 +33,7 @@ def journal_text(home: Home, month: Month, kind: str, *, accruals: bool = False)
             remedy="leave out --accruals",
         )
     if not accruals and not closed:
+        refuse_undelivered(home, month, "issued entries")
         raise BooksError(
             f"{month} is open: it has no issued entries",
             remedy=f"see what is earned so far with --accruals, or close the month with `adledger close {month}`",

@@ -18,6 +18,7 @@ from services import show
 from services.billing import DryRun, RunReport
 from services.status import MonthStatus, Status
 
+_STATEMENT = ["brought_forward", "earnings", "withholding", "payable", "carried_forward"]
 _FEED_COLUMNS = ["read", "accepted", "duplicate", "quarantined"]
 
 
@@ -29,11 +30,15 @@ def print_run(home: Home, report: RunReport) -> None:
     if statuses:
         out.print()
         out.print(show.table("Conversions", ["status", "conversions"], statuses, numbers=["conversions"]))
-    rows = [row for month in report.months for row in _draft_rows(home, month)]
-    if rows:
-        columns = ["month", "", "documents", "currency", "total"]
+    drafts = [
+        (str(month), f"{kind}, {summed}", documents, currency, show.money(total, currency))
+        for month in report.months
+        for kind, summed, documents, currency, total in _drafts(home, month)
+    ]
+    if drafts:
+        columns = ["month", "", "documents", "currency", "amount"]
         out.print()
-        out.print(show.table("Drafts", columns, rows, numbers=["documents", "total"]))
+        out.print(show.table("Drafts", columns, drafts, numbers=["documents", "amount"]))
     if report.changes:
         print_changes(report.changes, json_output=False)
 
@@ -46,11 +51,11 @@ def run_as_json(home: Home, report: RunReport) -> dict[str, Any]:
         "conversions": report.statuses,
         "months": [str(month) for month in report.months],
         "drafts": [
-            dict(zip(["month", "kind", "documents", "currency", "total"], row, strict=True))
+            {"month": str(month), "kind": kind, "documents": documents, "currency": currency, summed: total}
             for month in report.months
-            for row in _draft_rows(home, month)
+            for kind, summed, documents, currency, total in _drafts(home, month)
         ],
-        "changes": _changes_as_json(report.changes),
+        **({} if report.changes is None else {"changes": _changes_as_json(report.changes)}),
         "failed": {str(day): str(error) for day, error in report.failed.items()},
     }
 
@@ -100,7 +105,7 @@ def print_documents(home: Home, month: Month) -> None:
     columns = ["invoice", "contract", "advertiser", "lines", "due", "currency", "total"]
     out.print()
     out.print(show.table(f"Invoices {month}", columns, rows, numbers=["lines", "total"]))
-    _print_totals(out, [(d.currency, _decimal(d, "total")) for d, _ in invoices])
+    _print_sums(out, "total", [(d.currency, _decimal(d, "total")) for d, _ in invoices])
     payouts = home.books.payouts(month)
     rows = [
         (
@@ -109,17 +114,15 @@ def print_documents(home: Home, month: Month) -> None:
             d.partner_id,
             len(lines),
             d.currency,
-            show.money(_decimal(d, "earnings"), d.currency),
-            show.money(_decimal(d, "payable"), d.currency),
-            show.money(_decimal(d, "carried_forward"), d.currency),
+            *(show.money(_decimal(d, amount), d.currency) for amount in _STATEMENT),
         )
         for d, lines in payouts
     ]
-    amounts = ["earnings", "payable", "carried forward"]
+    amounts = [amount.replace("_", " ") for amount in _STATEMENT]
     columns = ["statement", "contract", "partner", "lines", "currency", *amounts]
     out.print()
     out.print(show.table(f"Payouts {month}", columns, rows, numbers=["lines", *amounts]))
-    _print_totals(out, [(d.currency, _decimal(d, "payable")) for d, _ in payouts])
+    _print_sums(out, "payable", [(d.currency, _decimal(d, "payable")) for d, _ in payouts])
 
 
 def documents_as_json(home: Home, month: Month) -> dict[str, Any]:
@@ -273,16 +276,16 @@ def print_status(home: Home, found: Status) -> None:
             (f"closed {m.closed_on}" if m.closed_on else "open") + (", drafts out of date" if m.is_stale else ""),
             m.documents,
             _amounts(m.invoices),
-            _amounts(m.payouts),
+            _amounts(m.earnings),
             "" if m.closed_on else "not yet, see below" if m.against else "can be closed",
             _pending(m),
         )
         for m in found.months
     ]
     if rows:
-        columns = ["month", "state", "documents", "invoices", "payouts", "close", "pending"]
+        columns = ["month", "state", "documents", "invoices", "earnings", "close", "pending"]
         out.print()
-        out.print(show.table("Months", columns, rows, numbers=["documents", "invoices", "payouts"]))
+        out.print(show.table("Months", columns, rows, numbers=["documents", "invoices", "earnings"]))
     for m in found.months:
         if m.against:
             out.print(f"Before {m.month} can be {'adjusted' if m.closed_on else 'closed'}", style="bold")
@@ -338,15 +341,14 @@ def _feed_rows(report: RunReport) -> list[tuple[Any, ...]]:
     return sums.rows()
 
 
-def _draft_rows(home: Home, month: Month) -> list[tuple[str, str, int, str, str]]:
-    rows = []
-    for table, kind, amount in (("draft_invoices", "invoices", "total"), ("draft_payouts", "payouts", "earnings")):
-        drafts = home.warehouse.read(table, [str(month)]).collect()
-        sums = drafts.group_by("currency").agg(pl.col(amount).sum(), pl.len().alias("documents")).sort("currency")
-        rows += [
-            (str(month), kind, count, currency, show.money(total, currency)) for currency, total, count in sums.iter_rows()
-        ]
-    return rows
+def _drafts(home: Home, month: Month) -> list[tuple[str, str, int, str, Decimal]]:
+    """The kind of document, the amount that is summed, the number of documents, their currency, and the sum."""
+    found = []
+    for kind, summed in (("invoices", "total"), ("payouts", "earnings")):
+        drafts = home.warehouse.read(f"draft_{kind}", [str(month)]).collect()
+        sums = drafts.group_by("currency").agg(pl.len().alias("documents"), pl.col(summed).sum()).sort("currency")
+        found += [(kind, summed, documents, currency, total) for currency, documents, total in sums.iter_rows()]
+    return found
 
 
 def _decimal(document: Any, amount: str) -> Decimal:
@@ -357,13 +359,13 @@ def _line_amount(document: Invoice | Payout, line: Line) -> Decimal:
     return minor_to_decimal(line.amount_minor, document.currency)
 
 
-def _print_totals(out: Any, amounts: Sequence[tuple[str, Decimal]]) -> None:
+def _print_sums(out: Any, of: str, amounts: Sequence[tuple[str, Decimal]]) -> None:
     sums: dict[str, Decimal] = {}
     for currency, amount in amounts:
         sums[currency] = sums.get(currency, Decimal(0)) + amount
     for currency in sorted(sums):
-        out.print(f"  total {currency} {show.money(sums[currency], currency)}", style="bold")
+        out.print(f"  {of} {currency} {show.money(sums[currency], currency)}", style="bold")
 
 
-def _amounts(sums: Mapping[str, str]) -> str:
-    return ", ".join(f"{currency} {show.money(Decimal(total), currency)}" for currency, total in sums.items())
+def _amounts(sums: Mapping[str, Decimal]) -> str:
+    return ", ".join(f"{currency} {show.money(total, currency)}" for currency, total in sums.items())

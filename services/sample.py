@@ -68,13 +68,18 @@ class SampleSummary:
     conversion_adjustments: int
 
 
+def delivery_days(month: Month) -> list[date]:
+    """The delivery days of the sample of ``month``, ascending: they begin before it, and end after it."""
+    return list(days_between(month.first - _DAYS_BEFORE * ONE_DAY, month.last + _DAYS_AFTER * ONE_DAY))
+
+
 def write_sample(home: Path, month: Month) -> SampleSummary:
     """Write the sample contracts and landing files of ``month`` into the home folder, which exists.
 
     ``contracts/<id>.yaml``; ``landing/<feed>/<YYYY-MM-DD>/`` for every day (UTC) from two days before the month to two days
     after it; ``landing/fx_rates/rates.csv``. The same month gives the same bytes, and files of that name are replaced.
     """
-    days = list(days_between(month.first - _DAYS_BEFORE * ONE_DAY, month.last + _DAYS_AFTER * ONE_DAY))
+    days = delivery_days(month)
     landing = home / "landing"
     rng = random.Random(f"adledger {month}")
 

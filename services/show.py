@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from contracts_io.calendar import format_instant
 from contracts_io.money import minor_digits
 from services.orchestrator import Progress as ProgressCall
 
@@ -57,6 +58,11 @@ def as_json(value: Any) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, Decimal):  # as an export writes it
+        digits = f"{value:f}"
+        return digits.rstrip("0").rstrip(".") if "." in digits else digits
+    if isinstance(value, datetime):
+        return format_instant(value)
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
@@ -83,5 +89,5 @@ def _plain_line(what: str, done: int, of: int) -> None:
     if of and done == 0:
         sys.stderr.write(f"{what} ({of}) ...\n")
     elif of and done == of:
-        sys.stderr.write(f"{what}: {of} done\n")
+        sys.stderr.write(f"{what}: {done} of {of}\n")
     sys.stderr.flush()

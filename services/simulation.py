@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from rich.console import Console
@@ -21,15 +20,14 @@ from contracts_io.contract import parse_document
 from contracts_io.errors import BooksError
 from contracts_io.home import Home
 from contracts_io.lifecycle import ApprovedVersion
-from contracts_io.money import NANOS_TYPE, minor_digits
+from contracts_io.money import NANOS_TYPE
 from contracts_io.overlay import overlaid
+from pipelines.adjustments import SUM_OF_KNOWN
 from services import show
 from services.agreements import read_text
-from services.comparison import drafted_lines
+from services.comparison import DRAFTED, drafted_lines
 
 _LINE = ["contract_id", "kind", "term_id", "advertiser_contract_id"]
-_SUM_OF_KNOWN = pl.when(pl.col("quantity").is_not_null().any()).then(pl.col("quantity").sum())
-_DOCUMENTS = {"invoice": "advertiser", "payout": "partner"}
 
 
 def simulate(home: Home, file: Path, month: Month, at: datetime) -> pl.DataFrame:
@@ -76,21 +74,18 @@ def _lines(upkeep: Upkeep, month: Month) -> pl.DataFrame:
         raise BooksError(f"{month} was never run: there is nothing to price", remedy=remedy)
     for _ in upkeep.everything(month):
         pass
-    lines = [
-        drafted_lines(upkeep.warehouse, month, document).with_columns(side=pl.lit(side))
-        for document, side in _DOCUMENTS.items()
-    ]
+    lines = [drafted_lines(upkeep.warehouse, month, side).with_columns(side=pl.lit(side)) for side in DRAFTED]
     return (
         pl.concat(lines, how="diagonal")
         .group_by(*_LINE, "currency", "side")
-        .agg(_SUM_OF_KNOWN.alias("quantity"), pl.col("amount").sum())
+        .agg(SUM_OF_KNOWN.alias("quantity"), pl.col("amount").sum())
     )
 
 
 def print_simulation(lines: pl.DataFrame, month: Month, *, json_output: bool) -> None:
     """Print the lines that differ, and what they make of all invoices and of all payout statements, by currency."""
     if json_output:
-        show.as_json([_in_minor_units(row) for row in lines.iter_rows(named=True)])
+        show.as_json(lines.to_dicts())
         return
     out = show.console()
     changed = lines.filter(pl.col("difference") != 0)
@@ -102,10 +97,6 @@ def print_simulation(lines: pl.DataFrame, month: Month, *, json_output: bool) ->
         out.print(_table(changed, month))
         _print_sums(out, lines)
     out.print("nothing was stored")
-
-
-def _in_minor_units(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {name: f"{row[name]:.{minor_digits(row['currency'])}f}" for name in ("old", "new", "difference")}
 
 
 def _table(changed: pl.DataFrame, month: Month) -> Table:

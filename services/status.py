@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 import polars as pl
 
@@ -13,27 +14,39 @@ from assets.closing import reasons_against_close
 from assets.upkeep import Upkeep
 from contracts_io.calendar import Month, days_between, start_of
 from contracts_io.home import Home
-from contracts_io.lifecycle import State
+from contracts_io.lifecycle import CONTENT_LENGTH, State
 from contracts_io.money import minor_to_decimal
+from contracts_io.store.documents import Act
 
 
 @dataclass(frozen=True)
 class MonthStatus:
     """A month that something was delivered for.
 
-    ``invoices`` and ``payouts`` are sums by currency: of issued documents where it is closed, else of the drafts; ``against``
-    says what stands against closing it, or where it is closed against adjusting it; ``is_stale`` that its drafts are older
-    than its data or contracts; ``pending`` what a closed month would be adjusted by, by the drafts as they stand.
+    ``invoices``, totals, and ``earnings``, of payout statements, are sums by currency: of what was issued where it is closed,
+    else of the drafts, which no balance is brought forward to and nothing withheld from. ``against`` says what stands against
+    closing it, or where it is closed against adjusting it; ``is_stale`` that its drafts are older than its data or contracts;
+    ``prepared``: the close, or the adjustment of a closed month, that waits for another person; ``pending`` what a closed month
+    would be adjusted by, by the drafts as they stand.
     """
 
     month: Month
     closed_on: date | None
     documents: int
-    invoices: Mapping[str, str]
-    payouts: Mapping[str, str]
+    invoices: Mapping[str, Decimal]
+    earnings: Mapping[str, Decimal]
     against: Sequence[str]
     is_stale: bool
+    prepared: PreparedStatus | None = None
     pending: PendingStatus | None = None
+
+
+@dataclass(frozen=True)
+class PreparedStatus:
+    """Who prepared an act, and the hash of what it would issue."""
+
+    by: str
+    content: str
 
 
 @dataclass(frozen=True)
@@ -44,8 +57,8 @@ class PendingStatus:
     """
 
     notes: int
-    net: Mapping[str, str]
-    tax: Mapping[str, str]
+    net: Mapping[str, Decimal]
+    tax: Mapping[str, Decimal]
     tax_changes: Mapping[str, str]
     partner_lines: int
 
@@ -98,7 +111,9 @@ def status(home: Home, today: date) -> Status:
         days_missing=missing,
         months=months,
         quarantined=int(quarantined),
-        next_steps=_next_steps(by_state, waiting, days_in, delivered, missing, months),
+        next_steps=_next_steps(
+            by_state, waiting, days_in, delivered, missing, months, by_two=home.settings.roles.close_approval
+        ),
         not_renewed=[NotRenewed(e.contract_id, f"{e.where}: {e.what}", e.remedy) for e in refused],
     )
 
@@ -108,15 +123,16 @@ def _month(home: Home, month: Month, upkeep: Upkeep, *, is_stale: bool) -> Month
     closed = home.books.closed_months().get(month)
     if closed:
         invoices = [(d.currency, d.total_minor) for d, _ in home.books.invoices(month)]
-        payouts = [(d.currency, d.payable_minor) for d, _ in home.books.payouts(month)]
+        earnings = [(d.currency, d.earnings_minor) for d, _ in home.books.payouts(month)]
         return MonthStatus(
             month,
             closed.closed_on,
-            len(invoices) + len(payouts),
+            len(invoices) + len(earnings),
             _minor_sums(invoices),
-            _minor_sums(payouts),
+            _minor_sums(earnings),
             against=missing_rates(upkeep, month),
             is_stale=is_stale,
+            prepared=_prepared(home, Act.ADJUST, month),
             pending=_pending(home, month, upkeep),
         )
     invoiced = home.warehouse.read("draft_invoices", [str(month)]).collect()
@@ -131,15 +147,20 @@ def _month(home: Home, month: Month, upkeep: Upkeep, *, is_stale: bool) -> Month
         _sums(paid, "earnings"),
         reasons_against_close(home, month, upkeep),
         is_stale,
+        prepared=_prepared(home, Act.CLOSE, month),
     )
+
+
+def _prepared(home: Home, act: Act, month: Month) -> PreparedStatus | None:
+    found = home.books.prepared(act, month) if home.settings.roles.close_approval else None
+    return PreparedStatus(found.prepared_by, found.content_hash) if found else None
 
 
 def _pending(home: Home, month: Month, upkeep: Upkeep) -> PendingStatus | None:
     found = pending(home, upkeep, month)
     if not found.notes and not found.partner_lines:
         return None
-    net, tax = ({currency: f"{amount:f}" for currency, amount in sums.items()} for sums in (found.net, found.tax))
-    return PendingStatus(found.notes, net, tax, found.tax_changes, found.partner_lines)
+    return PendingStatus(found.notes, found.net, found.tax, found.tax_changes, found.partner_lines)
 
 
 def _next_steps(
@@ -149,6 +170,8 @@ def _next_steps(
     delivered: Sequence[date],
     missing: Sequence[date],
     months: Sequence[MonthStatus],
+    *,
+    by_two: bool,
 ) -> list[str]:
     steps = []
     if not sum(contracts.values()):
@@ -162,12 +185,12 @@ def _next_steps(
         steps.append("deliver files under landing/<feed>/<day>/, then: adledger run DAY")
     if missing:
         steps.append(f"ask for the delivery of {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""))
-    if closable := [found.month for found in months if not found.closed_on and not found.against]:
-        steps.append(f"close the month: adledger close {closable[0]}")
+    if closable := [found for found in months if not found.closed_on and not found.against]:
+        steps.append(_issued("close the month", Act.CLOSE, closable[0], by_two=by_two))
     for found in months:
         if found.closed_on and ((found.pending and found.pending.notes) or found.is_stale):
             first = f"add the exchange rates that {found.month} lacks, then " if found.against else ""
-            steps.append(f"{first}issue the notes that {found.month} needs: adledger adjust {found.month}")
+            steps.append(_issued(f"{first}issue the notes that {found.month} needs", Act.ADJUST, found, by_two=by_two))
     if stale := [found.month for found in months if found.is_stale and not found.closed_on]:
         steps.append(f"renew the drafts of {stale[0]}: adledger export {stale[0]} --draft --to DIR, or the next run")
     if closed := [found.month for found in months if found.closed_on]:
@@ -175,15 +198,22 @@ def _next_steps(
     return steps
 
 
-def _sums(frame: pl.DataFrame, amount: str) -> dict[str, str]:
-    return {
-        currency: str(total)
-        for currency, total in frame.group_by("currency").agg(pl.col(amount).sum()).sort("currency").iter_rows()
-    }
+def _issued(step: str, act: Act, found: MonthStatus, *, by_two: bool) -> str:
+    command = f"adledger {act} {found.month}"
+    if not by_two:
+        return f"{step}: {command}"
+    if found.prepared is None:
+        return f"{step}, which another person then approves: {command} --by USER"
+    content = f"content {found.prepared.content[:CONTENT_LENGTH]}"
+    return f"{step}, as {found.prepared.by} prepared it ({content}), another person: {command} --approve --by USER"
 
 
-def _minor_sums(amounts: Sequence[tuple[str, int]]) -> dict[str, str]:
+def _sums(frame: pl.DataFrame, amount: str) -> dict[str, Decimal]:
+    return dict(frame.group_by("currency").agg(pl.col(amount).sum()).sort("currency").iter_rows())
+
+
+def _minor_sums(amounts: Sequence[tuple[str, int]]) -> dict[str, Decimal]:
     sums: dict[str, int] = {}
     for currency, minor in amounts:
         sums[currency] = sums.get(currency, 0) + minor
-    return {currency: str(minor_to_decimal(sums[currency], currency)) for currency in sorted(sums)}
+    return {currency: minor_to_decimal(sums[currency], currency) for currency in sorted(sums)}

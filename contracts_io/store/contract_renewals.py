@@ -15,12 +15,11 @@ from contracts_io.renewal import due_renewals, renewed, renews_on
 
 
 class Renewed(NamedTuple):
-    """A contract that was renewed just now: its new version, the end that it had and the one that it has."""
+    """A contract that was renewed just now: its new version and its new end."""
 
     contract_id: str
     version: int
     content_hash: str
-    ended_on: date
     ends_on: date
 
 
@@ -53,9 +52,9 @@ class Renewal(NamedTuple):
     @property
     def summary(self) -> Renewed:
         """What is told of it."""
-        before, after = self.renews.contract.ends_on, self.contract.ends_on
-        assert before is not None and after is not None
-        return Renewed(self.contract.contract_id, self.version, self.content_hash, before, after)
+        ends_on = self.contract.ends_on
+        assert ends_on is not None
+        return Renewed(self.contract.contract_id, self.version, self.content_hash, ends_on)
 
 
 def renewals(

@@ -171,7 +171,7 @@ class Books:
         return None if row is None else _record(Prepared, {**row, "act": act, "month": month})
 
     def last_issued_on(self) -> date | None:
-        """The latest date of issue of any document or close."""
+        """The latest date of issue of any document."""
         with reading(self._engine) as connection:
             return last_issued_on(connection)
 

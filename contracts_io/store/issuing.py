@@ -182,8 +182,8 @@ def document_hash(
 
 
 def last_issued_on(connection: sa.Connection) -> date | None:
-    """The latest date of issue of any document or close."""
-    dates = [sa.select(sa.func.max(column)) for column in (month_close.c.closed_on, invoice.c.issued_on)]
+    """The latest date of issue of any document; a month that was closed without one has none."""
+    dates = [sa.select(sa.func.max(column)) for column in (invoice.c.issued_on, payout.c.issued_on)]
     return max(filter(None, (connection.scalar(query) for query in dates)), default=None)
 
 

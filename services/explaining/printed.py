@@ -109,7 +109,8 @@ def _line(out: Console, line: LineExplained, document: DocumentExplained) -> Non
     if len(document.lines) > 1 and len(line.days) > MOST_DAYS:
         dates = sorted({str(day["billing_date"]) for day in line.days})
         count = f"{len(line.days):,} groups on {len(dates)} days, {dates[0]} to {dates[-1]}"
-        _say(out, [f"{count}: adledger explain {document.number} --line {line.line} lists them"])
+        month = "" if document.issued_on else f" --month {document.month}"
+        _say(out, [f"{count}: adledger explain {document.number}{month} --line {line.line} lists them"])
     else:
         _rows(out, "days behind it", line.days)
     if line.events is not None:

@@ -254,8 +254,8 @@ CASES = {
         [(5, {"advertiser": 5, "partner": 5})],
         [(5, {"advertiser": 5, "partner": 4}), (5, {"advertiser": 6, "partner": 5})],
     ),
-    checks.PARTNER_RATES_THERE: Case(
-        checks.partner_rates_there,
+    checks.AMOUNTS_HAVE_RATES: Case(
+        checks.amounts_have_rates,
         [(RATES.empty(),)],
         [(pl.DataFrame([(None, "EUR", "USD", "pub-1")], schema=RATES.polars_schema, orient="row"),)],
     ),
@@ -343,7 +343,7 @@ def test_what_would_make_money_wrong_blocks_and_what_an_analyst_should_look_at_w
         "little_quarantined",
         "volume_as_usual",
         "exchange_rates_there",
-        "partner_rates_there",
+        "amounts_have_rates",
     }
 
 

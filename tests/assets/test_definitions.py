@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dagster as dg
 import pytest
+from assets_shown import SPECS, upstream
 
-from assets import checks
+from assets import automation, checks
 from assets.definitions import defs
 from contracts_io.feeds.columns import FEEDS
 from contracts_io.formats.exports import EXPORTS
@@ -13,57 +14,57 @@ from contracts_io.frames import TABLES
 
 DAY, MONTH, WHOLE = "day", "month", "whole"
 LANDING = [f"landing_{feed}" for feed in FEEDS]
-ASSETS: dict[str, tuple[str, str, list[str]]] = {
-    # asset: group, partition, what it is made from
-    **{name: ("landing", DAY, []) for name in LANDING},
-    "landing_fx_rates": ("landing", WHOLE, []),
-    "contracts": ("contracts", WHOLE, []),
-    "impressions": ("intake", DAY, ["landing_impressions"]),
-    "clicks": ("intake", DAY, ["landing_clicks"]),
-    "conversions": ("intake", DAY, ["landing_conversions"]),
-    "conversion_adjustments": ("intake", DAY, ["landing_conversion_adjustments"]),
-    "conversion_states": ("intake", DAY, ["landing_conversion_adjustments", "landing_conversions"]),
-    "household_conversions": ("intake", DAY, ["landing_conversion_adjustments", "landing_conversions"]),
-    "delivered_files": ("intake", DAY, sorted(LANDING)),
-    "feed_counts": ("intake", DAY, sorted(LANDING)),
-    "quarantine": ("intake", DAY, sorted(LANDING)),
-    "fx_rates": ("intake", DAY, ["landing_fx_rates"]),
-    "delivery_counts": ("delivery", DAY, ["impressions"]),
-    "touches": ("delivery", DAY, ["clicks", "impressions"]),
-    "attributions": (
-        "attribution",
-        DAY,
-        ["contracts", "conversion_states", "conversions", "fx_rates", "household_conversions", "touches"],
-    ),
-    "attribution_candidates": ("attribution", DAY, ["contracts", "conversions", "touches"]),
-    "attribution_credits": ("attribution", DAY, ["contracts", "conversions", "touches"]),
-    "judged_impressions": ("rating", DAY, ["contracts", "delivery_counts"]),
-    "impression_claims": ("rating", DAY, ["contracts"]),
-    "impression_outcomes": ("rating", MONTH, ["judged_impressions"]),
-    "accruals": (
-        "rating",
-        MONTH,
-        ["attribution_credits", "attributions", "contracts", "fx_rates", "judged_impressions"],
-    ),
-    "action_units": ("rating", MONTH, ["attribution_credits", "attributions", "contracts", "fx_rates"]),
-    "flights": ("rating", MONTH, ["contracts", "fx_rates", "judged_impressions"]),
-    "missing_rates": ("rating", MONTH, ["attributions", "contracts", "fx_rates", "judged_impressions"]),
-    "draft_invoices": ("documents", MONTH, ["accruals", "contracts"]),
-    "draft_invoice_lines": ("documents", MONTH, ["accruals", "contracts"]),
-    "draft_payouts": ("documents", MONTH, ["accruals", "contracts"]),
-    "draft_payout_lines": ("documents", MONTH, ["accruals", "contracts"]),
-    "invoices": ("issued", MONTH, ["draft_invoices"]),
-    "invoice_lines": ("issued", MONTH, ["draft_invoice_lines"]),
-    "payouts": ("issued", MONTH, ["draft_payouts"]),
-    "payout_lines": ("issued", MONTH, ["draft_payout_lines"]),
-    "journal": ("issued", MONTH, ["draft_invoices", "draft_payouts"]),
-    "notes": ("issued", MONTH, ["draft_invoice_lines", "draft_invoices", "invoice_lines", "invoices"]),
+ASSETS: dict[str, tuple[str, str]] = {
+    # asset: group, partition; what it is made from is asked of the steps themselves, in test_lineage
+    **dict.fromkeys(LANDING, ("landing", DAY)),
+    "landing_fx_rates": ("landing", WHOLE),
+    "contracts": ("contracts", WHOLE),
+    **dict.fromkeys(FEEDS, ("intake", DAY)),
+    **{f"{feed}_repeated": ("intake", DAY) for feed in FEEDS},
+    "conversion_states": ("intake", DAY),
+    "household_conversions": ("intake", DAY),
+    "delivered_files": ("intake", DAY),
+    "feed_counts": ("intake", DAY),
+    "quarantine": ("intake", DAY),
+    "fx_rates": ("intake", DAY),
+    "delivery_counts": ("delivery", DAY),
+    "touches": ("delivery", DAY),
+    "attributions": ("attribution", DAY),
+    "attribution_candidates": ("attribution", DAY),
+    "attribution_credits": ("attribution", DAY),
+    "judged_impressions": ("rating", DAY),
+    "impression_claims": ("rating", DAY),
+    "impression_outcomes": ("rating", MONTH),
+    "accruals": ("rating", MONTH),
+    "action_units": ("rating", MONTH),
+    "flights": ("rating", MONTH),
+    "missing_rates": ("rating", MONTH),
+    "draft_invoices": ("documents", MONTH),
+    "draft_invoice_lines": ("documents", MONTH),
+    "draft_payouts": ("documents", MONTH),
+    "draft_payout_lines": ("documents", MONTH),
+    "invoices": ("issued", MONTH),
+    "invoice_lines": ("issued", MONTH),
+    "payouts": ("issued", MONTH),
+    "payout_lines": ("issued", MONTH),
+    "journal": ("issued", MONTH),
+    "notes": ("issued", MONTH),
 }
-INTAKE = {name for name, (group, _, _) in ASSETS.items() if group == "intake"}
+FOR_PEOPLE = {
+    *(f"{feed}_repeated" for feed in FEEDS),
+    "delivered_files",
+    "quarantine",
+    "impression_claims",
+    "impression_outcomes",
+    "journal",
+    "notes",
+}
+"""What nothing else is made from."""
+INTAKE = {name for name, (group, _) in ASSETS.items() if group == "intake"}
 DELIVERY = {"delivery_counts", "touches"}
 JUDGED = {"attributions", "attribution_candidates", "attribution_credits", "judged_impressions", "impression_claims"}
-RATED = {name for name, (group, of, _) in ASSETS.items() if group in ("rating", "documents") and of == MONTH}
-ISSUED = {name for name, (group, _, _) in ASSETS.items() if group == "issued" and name != "notes"}
+RATED = {name for name, (group, of) in ASSETS.items() if group in ("rating", "documents") and of == MONTH}
+ISSUED = {name for name, (group, _) in ASSETS.items() if group == "issued" and name != "notes"}
 JOBS = {
     "take_in": (DAY, INTAKE | DELIVERY),
     "count_day": (DAY, DELIVERY),
@@ -73,7 +74,6 @@ JOBS = {
     "close_month": (MONTH, RATED | ISSUED),
     "adjust_month": (MONTH, {"notes"}),
 }
-SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
 RULES = [found for found in vars(checks).values() if isinstance(found, checks.Rule)]
 
 
@@ -87,12 +87,25 @@ def test_the_definitions_load() -> None:
     dg.Definitions.validate_loadable(defs)
 
 
-def test_each_asset_stands_in_its_group_with_its_partitions_and_what_it_is_made_from() -> None:
-    shown = {
-        name: (spec.group_name, _partition(spec.partitions_def), sorted(dep.asset_key.to_user_string() for dep in spec.deps))
-        for name, spec in SPECS.items()
-    }
+def test_each_asset_stands_in_its_group_with_its_partitions() -> None:
+    shown = {name: (spec.group_name, _partition(spec.partitions_def)) for name, spec in SPECS.items()}
     assert shown == ASSETS
+
+
+def test_every_table_of_the_warehouse_is_an_asset() -> None:
+    assert TABLES.keys() - SPECS.keys() == set()
+
+
+def test_only_what_people_look_at_feeds_nothing() -> None:
+    fed = {dep.asset_key.to_user_string() for spec in SPECS.values() for dep in spec.deps}
+    assert SPECS.keys() - fed == FOR_PEOPLE
+
+
+@pytest.mark.parametrize(("table", "source"), [("flights", "flights"), ("accruals", "flights"), ("payouts", "payouts")])
+def test_a_month_goes_on_from_the_one_before_it(table: str, source: str) -> None:
+    mapping = next(d.partition_mapping for d in SPECS[table].deps if d.asset_key.to_user_string() == source)
+    assert isinstance(mapping, dg.TimeWindowPartitionMapping)
+    assert (mapping.start_offset, mapping.end_offset) == (-1, -1)
 
 
 def test_each_job_makes_its_assets_for_its_partition() -> None:
@@ -116,6 +129,7 @@ def test_nights_and_mornings_are_scheduled_and_failures_are_told() -> None:
     assert [(s.name, s.default_status) for s in repository.sensor_defs] == [
         ("tell_of_failure", dg.DefaultSensorStatus.RUNNING)
     ]
+    assert all(automated.description for automated in (*repository.schedule_defs, *repository.sensor_defs, *automation.JOBS))
 
 
 @pytest.mark.parametrize("name", sorted(ASSETS))
@@ -159,8 +173,4 @@ def test_each_check_is_shown_on_its_asset_and_blocks_where_money_would_be_wrong(
 
 @pytest.mark.parametrize("source", [*LANDING, "landing_fx_rates", "contracts"])
 def test_from_the_invoices_upstream_one_reaches_everything_that_they_rest_on(source: str) -> None:
-    reached, ahead = set(), {"invoices"}
-    while ahead:
-        reached |= ahead
-        ahead = {dep.asset_key.to_user_string() for name in ahead for dep in SPECS[name].deps} - reached
-    assert source in reached
+    assert source in upstream(["invoices"])

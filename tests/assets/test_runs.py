@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+from assets_shown import upstream
 from scenarios import small_world as world
 
 from assets import attributing, checks, judging, upkeep
@@ -24,7 +25,9 @@ from assets.rating import rate
 from assets.resources import HomeResource
 from assets.taking_in import intake
 from assets.upkeep import Upkeep
+from contracts_io.calendar import format_instant
 from contracts_io.errors import BooksError, FeedError, WarehouseError
+from contracts_io.frames import TABLES
 from contracts_io.home import Home
 from pipelines.attribution import Attributed
 from services.orchestrator import Steps, orchestrated, prepare_environment
@@ -73,6 +76,33 @@ def test_a_materialization_shows_rows_counts_and_amounts(home: Home) -> None:
     rated = materialize(home, [rate], date(2026, 10, 1)).asset_materializations_for_node("rate")
     invoices = next(m for m in rated if m.asset_key == dg.AssetKey("draft_invoices"))
     assert invoices.metadata["total USD"].value == "12.850000000"
+
+
+def test_a_materialization_shows_what_the_partition_was_made_from(home: Home) -> None:
+    results = [
+        materialize(home, [intake, count_delivery], OCT28),
+        materialize(home, [attribute, judge_impressions], OCT28),
+        materialize(home, [rate], date(2026, 10, 1)),
+    ]
+    made = [event.event_specific_data.materialization for r in results for event in r.get_asset_materialization_events()]
+    told = [(m.asset_key.to_user_string(), {name: value.value for name, value in m.metadata.items()}) for m in made]
+    live = {(table, file.sha256, file.inputs) for table in TABLES for file in home.warehouse.catalogue.live(table).values()}
+    assert {(table, figures["sha256"], figures.get("inputs", "")) for table, figures in told} == live
+    known_at = {(table, figures["known_at"]) for table, figures in told if "known_at" in figures}
+    by_contracts = {table for table in TABLES if "contracts" in upstream([table])}
+    assert known_at == {(table, format_instant(world.APPROVED_AT)) for table in by_contracts}
+
+
+def test_issued_documents_show_the_tables_and_contracts_that_they_went_by(home: Home) -> None:
+    world.run(home, *world.DAYS)
+    config = {"ops": {"issue": {"config": {"issued_on": str(world.ISSUED_ON)}}}}
+    made = materialize(home, [rate, issue], date(2026, 10, 1), config).asset_materializations_for_node("issue")
+    closed = home.books.closed_months()[world.OCTOBER]
+    assert {m.asset_key.to_user_string(): (m.metadata["snapshot"].value, m.metadata["known_at"].value) for m in made} == (
+        dict.fromkeys(
+            ["invoices", "invoice_lines", "payouts", "payout_lines", "journal"], (closed.snapshot, closed.known_at)
+        )
+    )
 
 
 def test_a_check_that_warns_lets_the_day_through(home: Home) -> None:

@@ -147,7 +147,7 @@ def test_the_command_prints_what_differs_and_the_sums_of_each_side(shared: Home,
     assert printed.endswith("nothing was stored\n")
     told = adledger(shared.root, "contract", "simulate", tmp_path / "draft.yaml", "--month", "2026-10", "--json")
     brand = next(row for row in json.loads(told.stdout) if row["term_id"] == "brand")
-    assert (brand["side"], brand["old"], brand["new"], brand["difference"]) == ("advertiser", "44.00", "55.00", "11.00")
+    assert (brand["side"], brand["old"], brand["new"], brand["difference"]) == ("advertiser", "44", "55", "11")
 
 
 def test_a_month_that_was_never_run_is_refused_with_those_that_were(shared: Home, tmp_path: Path) -> None:

@@ -165,6 +165,7 @@ def test_every_missing_day_is_named_with_the_command_that_takes_it_in(undisturbe
         billing.close(home, Month(2026, 11), date(2026, 12, 5))
     said = str(refused.value)
     assert "delivery days that are not in: 2026-11-03, 2026-11-04, 2026-11-05, 2026-11-06, 2026-11-07 and 2" in said
+    assert "run `adledger backfill 2026-11-03 2026-12-02` once they are delivered" in said
     assert "2026-10 is open" in said
     assert nothing_was_issued(home)
 

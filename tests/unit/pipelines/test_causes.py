@@ -27,6 +27,7 @@ from pipelines.causes import (
     changed_days,
     conversion_changes,
     media_evidence,
+    only_one_knows,
     rate_changes,
     rate_evidence,
     touch_changes,
@@ -236,6 +237,14 @@ def test_an_amendment_is_the_cause_in_the_months_in_which_it_is_in_force() -> No
     assert cause(evidence) == "amendment to version 2"
     assert cause(evidence, kind="agency_commission", term=None) == "amendment to version 2"
     assert amendment_evidence({"acme-1": before}, {"acme-1": after}, date(2026, 9, 1), date(2026, 9, 30)).is_empty()
+
+
+def test_of_versions_that_one_side_alone_knows_those_in_force_in_the_month_are_named() -> None:
+    new, later = approved(1, "2026-09-01"), approved(2, "2026-12-15")
+    assert cause(amendment_evidence({}, {"acme-1": [new, later]}, OCT_1, OCT_31)) == "new contract"
+    assert only_one_knows([], [new, later], OCT_1, OCT_31) == [1]
+    assert only_one_knows([new], [new, later], OCT_1, OCT_31) == [2]  # of none in force, what there is
+    assert only_one_knows([new], [new, approved(2, "2026-10-15")], OCT_1, OCT_31) == [2]
 
 
 def test_an_amendment_of_the_advertiser_is_a_cause_of_what_partners_get_of_it() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from billing_samples import DAY, NOON, advertiser, at, cpm, flat, partner, term
-from media_samples import OCTOBER, Rated, rated
+from billing_samples import DAY, NOON, advertiser, at, counts, cpm, flat, frames, partner, term
+from media_samples import OCTOBER, Rated, judged_days, rated
 
 from contracts_io.contract import InForce
 from contracts_io.frames import TABLES
@@ -50,6 +50,31 @@ def test_an_impression_has_the_first_outcome_that_applies_on_both_sides(
     named = expected != "invalid_traffic"
     assert outcome(marks, *contracts) == (expected, *(("acme-1", "brand") if named else (None, None)))
     assert outcome(marks, *contracts, side="partner") == (expected, *(("pub-1-2026", "all") if named else (None, None)))
+
+
+def test_a_contract_is_told_where_one_was_asked_and_found_and_the_advertiser_of_what_is_billed_only() -> None:
+    marks = {"billed": {"viewable": True}, "not_viewable": {}, "invalid_traffic": {"valid": False}}
+    rows = [*marks.values(), {"line_item_id": "li-2"}, {"line_item_id": "li-none"}]
+    contracts = [
+        advertiser(term("seen", cpm(billable_on="viewable"), "li-1"), term("sale", flat(), "li-2")),
+        partner(term("all", cpm())),
+    ]
+    judged = judged_days(counts(*rows), frames(*contracts))
+    told = {
+        (row["side"], row["line_item_id"], row["outcome"]): (row["contract_id"], row["term_id"], row["advertiser_id"])
+        for row in judged.iter_rows(named=True)
+    }
+    assert told == {
+        ("advertiser", "li-1", "billed"): ("acme-1", "seen", "acme"),
+        ("advertiser", "li-1", "not_viewable"): ("acme-1", "seen", None),
+        ("advertiser", "li-1", "invalid_traffic"): (None, None, None),
+        ("advertiser", "li-2", "priced_by_action"): ("acme-1", "sale", None),
+        ("advertiser", "li-none", "no_contract"): (None, None, None),
+        ("partner", "li-1", "billed"): ("pub-1-2026", "all", "acme"),
+        ("partner", "li-1", "invalid_traffic"): (None, None, None),
+        ("partner", "li-2", "billed"): ("pub-1-2026", "all", "acme"),
+        ("partner", "li-none", "billed"): ("pub-1-2026", "all", None),
+    }
 
 
 @pytest.mark.parametrize("valid", [True, False])

@@ -17,6 +17,7 @@ from contracts_io.frames import TABLES
 from contracts_io.home import SETTINGS_FILE, Home
 from contracts_io.lifecycle import in_force
 from contracts_io.store import audit
+from contracts_io.store.contracts import Imported
 from services import agreements, agreements_shown
 
 AT = datetime(2026, 10, 7, 9, 0, tzinfo=UTC)
@@ -181,7 +182,10 @@ def test_the_list_says_when_a_contract_renews_and_until_when_notice_can_be_given
     agreed(home, contract(tmp_path / "one.json", "li-1", ends_on="2027-09-30", renewal=AUTO))
     assert listed(home, date(2027, 7, 20)) == "renews in 12 days unless notice is given by 2027-07-31"
     assert listed(home, date(2027, 7, 31)) == "renews in 1 day unless notice is given by 2027-07-31"
-    assert listed(home, date(2027, 8, 1)) == "renewal is due: the next run makes it, or says why not"
+    due = "renewal is due: the run of delivery day 2027-08-01 or a later one makes it, or says why not"
+    assert listed(home, date(2027, 8, 1)) == due
+    home.contracts.renew(day=date(2027, 7, 31), at=AT)  # the day decides, whatever the clock says
+    assert listed(home, date(2027, 8, 20)) == due
     home.contracts.renew(day=date(2027, 8, 1), at=AT)
     assert listed(home, date(2027, 8, 1)) == "renews in 366 days unless notice is given by 2028-07-31"
 
@@ -306,6 +310,52 @@ def test_a_termination_before_any_term_begins_is_refused(home: Home, tmp_path: P
     agreed(home, contract(tmp_path / "one.json", "li-1", terms=[later]))
     with pytest.raises(ContractError, match="no term of it begins by then"):
         agreements.terminate(home, "one", date(2026, 11, 30), by="casey", at=AT, retroactive=False)
+
+
+def terminated(home: Home, on: str, at: datetime = AT, *, retroactive: bool = False) -> Imported:
+    return agreements.terminate(home, "one", date.fromisoformat(on), by="casey", at=at, retroactive=retroactive)
+
+
+def test_a_contract_is_not_terminated_while_another_version_waits(home: Home, tmp_path: Path) -> None:
+    agreed(home, contract(tmp_path / "one.json", "li-1"))
+    amended = contract(tmp_path / "one.json", "li-2", effective_from="2026-10-15")
+    agreements.import_files(home, [amended], by="casey", at=AT, retroactive=False)
+    with pytest.raises(ContractError) as refused:
+        terminated(home, "2026-11-30")
+    assert str(refused.value) == (
+        "contract one: it cannot be terminated while version 2 waits for a decision: "
+        "casey submitted it at 2026-10-07T09:00:00.000000Z\n"
+        "  -> approve or reject version 2 first, then terminate the contract"
+    )
+    agreements.reject(home, "one", None, by="robin", at=AT, reason="no")
+    assert terminated(home, "2026-11-30").version == 3
+    assert terminated(home, "2026-11-30").unchanged  # asked for once more, it waits still
+    with pytest.raises(ContractError, match="while version 3 waits"):
+        terminated(home, "2026-11-29")
+
+
+def test_a_contract_ends_in_a_closed_month_only_retroactively(home: Home, tmp_path: Path) -> None:
+    agreed(home, contract(tmp_path / "one.json", "li-1"))
+    with home.books.closing(Month(2026, 10)) as issuing:
+        issuing.close_month(date(2026, 11, 3), known_at="2026-10-07T09:00:00.000000Z")
+    with pytest.raises(ContractError) as refused:
+        terminated(home, "2026-10-31")
+    assert str(refused.value) == (
+        "contract one: it cannot end on 2026-10-31: the books are closed through 2026-10-31\n"
+        "  -> choose a day from 2026-11-01 on with --on, or end it in a closed month with --retroactive"
+    )
+    assert terminated(home, "2026-10-31", retroactive=True).version == 2
+
+
+def test_a_contract_ends_within_the_days_of_contracts(home: Home, tmp_path: Path) -> None:
+    agreed(home, contract(tmp_path / "one.json", "li-1"))
+    with pytest.raises(ContractError) as refused:
+        terminated(home, "2200-01-01")
+    assert str(refused.value) == (
+        "contract one: it cannot end on 2200-01-01: the last day that a contract can have is 2199-12-31\n"
+        "  -> choose an earlier day with --on, or leave it without an end"
+    )
+    assert terminated(home, "2199-12-31").version == 2
 
 
 def test_an_empty_content_approves_nothing(home: Home, tmp_path: Path) -> None:

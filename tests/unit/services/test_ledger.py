@@ -107,6 +107,14 @@ def draft(home: Home) -> None:
     home.warehouse.publish([home.warehouse.write(name, "2026-10", frame) for name, frame in tables.items()])
 
 
+def take_in(home: Home) -> None:
+    """A delivery day of October is in."""
+    counted = pl.DataFrame(
+        [("impressions", date(2026, 10, 5), 5, 5, 0, 0, 0, 0)], schema=TABLES["feed_counts"].polars_schema, orient="row"
+    )
+    home.warehouse.publish([home.warehouse.write("feed_counts", "2026-10-05", counted)])
+
+
 def agent_for(home: Home, contract_id: str) -> Home:
     settings = home.root / SETTINGS_FILE
     settings.write_text(settings.read_text() + f'[journal.agent]\n{contract_id} = "the partner sets the price"\n')
@@ -175,6 +183,7 @@ def test_an_accrual_is_of_a_draft_and_its_reversal_names_it(home: Home) -> None:
 
 
 def test_an_open_month_has_no_issued_entries_and_a_closed_one_no_accruals(home: Home) -> None:
+    take_in(home)
     with pytest.raises(BooksError, match="2026-10 is open: it has no issued entries"):
         ledger.journal_text(home, OCTOBER, "csv")
     close(home)
@@ -185,10 +194,7 @@ def test_an_open_month_has_no_issued_entries_and_a_closed_one_no_accruals(home: 
 def test_accruals_are_refused_while_the_drafts_are_older_than_their_data(home: Home) -> None:
     draft(home)
     assert ledger.journal_text(home, OCTOBER, "csv", accruals=True) == journal_csv(ledger.accrued(home, OCTOBER))
-    counted = pl.DataFrame(
-        [("impressions", date(2026, 10, 5), 5, 5, 0, 0, 0, 0)], schema=TABLES["feed_counts"].polars_schema, orient="row"
-    )
-    home.warehouse.publish([home.warehouse.write("feed_counts", "2026-10-05", counted)])
+    take_in(home)
     with pytest.raises(BooksError, match="the drafts of 2026-10 are older than its data or contracts"):
         ledger.journal_text(home, OCTOBER, "csv", accruals=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -80,6 +80,18 @@ def test_what_was_issued_is_read_back_to_the_last_field(books: Books) -> None:
     assert books.journal(OCTOBER) == ENTRY
     assert books.closed_months() == {OCTOBER: Closed(OCTOBER, ISSUED, 0, KNOWN_AT)}
     assert books.invoices(NOVEMBER) == []
+
+
+def test_a_month_that_was_closed_without_a_document_dates_none(books: Books) -> None:
+    later = ISSUED + timedelta(days=30)
+    with books.closing(OCTOBER) as closing:
+        closing.close_month(later, known_at=KNOWN_AT)
+    assert books.last_issued_on() is None
+    with books.closing(NOVEMBER) as closing:
+        closing.require_not_before(ISSUED)
+        closing.issue(replace(PAYOUT, month=str(NOVEMBER)), [PAID_LINE], [])
+        closing.close_month(ISSUED, known_at=KNOWN_AT)
+    assert books.last_issued_on() == ISSUED
 
 
 def test_an_error_leaves_nothing_of_a_close_and_gives_its_numbers_back(books: Books) -> None:
@@ -195,6 +207,7 @@ def test_a_close_pins_the_snapshot_and_sees_the_live_content_of_its_month(engine
 def test_dates_of_issue_never_go_back(books: Books) -> None:
     with books.closing(NOVEMBER) as closing:
         closing.require_not_before(date(2026, 12, 1))
+        closing.issue(replace(PAYOUT, month=str(NOVEMBER), issued_on=date(2026, 12, 4)), [PAID_LINE], [])
         closing.close_month(date(2026, 12, 4), known_at=KNOWN_AT)
     with books.closing(OCTOBER) as closing:
         closing.require_not_before(date(2026, 12, 4))

@@ -55,7 +55,7 @@ def test_an_approval_that_changes_a_month_closed_since_the_submission_needs_retr
     assert str(refused.value) == (
         "contract acme-1 version 2: it changes 2026-10, 2026-11, closed since it was submitted\n"
         "  -> approve it with --retroactive, then issue the difference with `adledger adjust 2026-10`; "
-        "or reject it, and have it submitted with a later effective_from"
+        "or reject it, and have it submitted again from a later day on"
     )
     assert latest(store).state is State.SUBMITTED
     assert audit.verify(engine).records == 3

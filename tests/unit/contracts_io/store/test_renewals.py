@@ -39,7 +39,7 @@ def test_a_contract_is_renewed_by_adledger_itself_in_one_step(store: ContractSto
     assert store.renew(day=DUE - timedelta(days=1), at=NIGHT) == ([], [])
     made, refused = store.renew(day=DUE, at=NIGHT)
     after = renewed(auto())
-    assert made == [Renewed("acme-1", 2, content_hash(after), date(2027, 9, 30), date(2028, 9, 30))]
+    assert made == [Renewed("acme-1", 2, content_hash(after), date(2028, 9, 30))]
     assert refused == []
     stored = store.versions("acme-1")[1]
     assert (stored.contract, stored.state) == (after, State.APPROVED)
