@@ -24,6 +24,7 @@ from assets.upkeep import DRAFTS, EARLY_DAYS, Upkeep
 from contracts_io.calendar import ONE_DAY, Month, days_between, format_instant, last_utc_day_of
 from contracts_io.errors import BooksError, FeedError
 from contracts_io.feeds.landing import Delivery, find_delivery
+from contracts_io.feeds.rates import RATES_FOLDER, read_rates
 from contracts_io.home import Home
 from contracts_io.store.documents import Act, Prepared, already_closed, not_over
 
@@ -75,7 +76,7 @@ def _delivered_again(home: Home, month: Month, upkeep: Upkeep) -> list[str]:
     and is done once a month.
     """
     needed = last_day_needed(home, month, upkeep)
-    reasons = []
+    reasons = _rates_delivered_again(home, needed)
     for feed, settings in home.settings.feeds.items():
         billed_from = _first_day_billed(month, feed, upkeep)
         first = min(billed_from, _first_day_looked_back_at(month, upkeep)) if feed in _TOUCHES else billed_from
@@ -93,6 +94,22 @@ def _delivered_again(home: Home, month: Month, upkeep: Upkeep) -> list[str]:
             if delivery_inputs(home, delivery) != live.inputs and (day >= billed_from or not _was_taken_in(home, delivery)):
                 reasons.append(f"the {feed} of {day} are not what was taken in: run `adledger run {day}`")
     return reasons
+
+
+def _rates_delivered_again(home: Home, needed: date) -> list[str]:
+    """That exchange rates up to a day are not those that the last run read; without a file of them they were archived."""
+    folder, days = home.landing / RATES_FOLDER, home.days_run()
+    if not (days and folder.is_dir() and any(folder.iterdir())):
+        return []
+    last = days[-1]
+    try:
+        delivered = read_rates(home.landing)
+    except FeedError as error:
+        return [f"{error.where}: {error.what}: put it right, then run `adledger run {last}`"]
+    until = pl.col("date") <= needed
+    if delivered.filter(until).equals(home.warehouse.read("fx_rates").filter(until).collect()):
+        return []
+    return [f"the exchange rates are not what was taken in: run `adledger run {last}`"]
 
 
 def _was_taken_in(home: Home, delivery: Delivery) -> bool:

@@ -18,7 +18,7 @@ from contracts_io.errors import FeedError
 from contracts_io.feeds.columns import FEEDS
 from contracts_io.feeds.formats import read_delivery
 from contracts_io.feeds.landing import Delivery, check_manifest_rows, find_delivery, require_unchanged
-from contracts_io.feeds.rates import RATES_FOLDER, read_rates
+from contracts_io.feeds.rates import read_rates
 from contracts_io.feeds.rows import FileRows
 from contracts_io.frames import FEED_NAMES, TABLES
 from contracts_io.home import Home
@@ -72,15 +72,6 @@ def ingest(home: Home, day: date) -> list[Touched]:
     published = warehouse.publish(unpublished)
     days = sorted({file.partition for file in published} - {text, "all"})
     return [Touched(d, {f.table: f.rows for f in unpublished if f.partition == d}) for d in (text, *days)]
-
-
-def take_in_rates(home: Home) -> None:
-    """Take in the exchange rates as they lie in the landing folder now; a folder that is gone was archived.
-
-    FeedError where a file of them is bad; then nothing has changed.
-    """
-    if (home.landing / RATES_FOLDER).is_dir():
-        home.warehouse.publish([home.warehouse.write("fx_rates", "all", read_rates(home.landing))])
 
 
 def delivery_inputs(home: Home, delivery: Delivery) -> str:

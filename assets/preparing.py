@@ -39,8 +39,9 @@ def numbers_to_come(home: Home, issued_on: date) -> Number:
 
 
 def issued_before(home: Home, month: Month, issued_on: date) -> list[str]:
-    """That documents were issued on a later date, with the remedy; empty where none were."""
-    latest = home.books.last_issued_on()
+    """That documents were issued on a later date, or the month closed, with the remedy; empty where none were."""
+    closed = home.books.closed_months().get(month)
+    latest = max(filter(None, (home.books.last_issued_on(), closed.closed_on if closed else None)), default=None)
     if latest is None or issued_on >= latest:
         return []
     refusal = issued_later(month, issued_on, latest)

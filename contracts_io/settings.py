@@ -287,7 +287,8 @@ class _Check:
         codes = (pattern or "").replace("%%", "")
         if "%Z" in codes:
             self.problems.append(
-                f"{at}.format: %Z, the name of a zone, is not understood: use %z, or 'zone' and a text without it"
+                f"{at}.format: %Z, the name of a zone, is not understood: write the name as it stands, such as UTC, and what it "
+                "means as 'zone'; of offsets use %z"
             )
         if "%s" in codes and zone is not None:
             self.problems.append(f"{at}.zone: does not fit %s in 'format', which counts from 1970 in UTC")

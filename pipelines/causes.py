@@ -313,7 +313,7 @@ class Causes:
 
 
 def _approved(version: int) -> str:
-    return f"{AMENDED} to version {version}" if version > 1 else "new contract"
+    return f"{AMENDED} to version {version}" if version > 1 else "approval of version 1"
 
 
 def _on_term(own: Iterable[dict[str, Any]], line: Mapping[str, Any]) -> list[dict[str, Any]]:

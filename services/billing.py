@@ -354,12 +354,10 @@ def _writing(home: Home) -> Iterator[Orchestrator]:
 def _bring_up_to_date(
     home: Home, orchestrator: Orchestrator, progress: Progress, known_at: datetime | None = None
 ) -> list[Month]:
-    """Attribute and rate what is out of date, by the rates there are now; gives the months whose drafts were renewed."""
-    from assets.intake import take_in_rates  # noqa: PLC0415 - loads the pipelines
+    """Attribute and rate whatever is out of date; gives the months whose drafts were renewed."""
     from assets.partitions import monthly  # noqa: PLC0415 - loads Dagster, which the orchestrator has done
     from assets.upkeep import Upkeep  # noqa: PLC0415
 
-    take_in_rates(home)
     upkeep = Upkeep(home, known_at)
     if uncounted := upkeep.stale_delivery():  # a process that ended too early, or a day that failed, left them behind
         told = Steps(progress, {"count_delivery": ("counting", len(uncounted))})

@@ -34,7 +34,10 @@ def read_delimited(file: LandingFile, feed: str, settings: FeedSettings) -> File
     if not header:
         nothing = raw_rows(pl.LazyFrame(schema={"row": pl.Int64}), {}, file, feed, settings)
         return FileRows(file, nothing, content_frame(file, ()), 0, lambda _: {})
-    if any("\r" in name for name in header):
+    if (
+        any("\r" in name for name in header)
+        and lines.frame.filter(pl.col(INDEX) > last_of_header).head(1).collect().is_empty()
+    ):
         raise FeedError(
             "its lines end with CR alone, so all of it is one line",
             where=str(file.path),

@@ -45,8 +45,9 @@ class Issuing:
         self._month = month
 
     def require_not_before(self, issued_on: date) -> None:
-        """BooksError where documents were issued later than on ``issued_on``: dates of issue never go back."""
-        latest = last_issued_on(self._connection)
+        """BooksError where documents were issued later than on ``issued_on``, or the month closed: dates of issue never go back."""
+        closed = sa.select(month_close.c.closed_on).where(month_close.c.month == str(self._month))
+        latest = max(filter(None, (last_issued_on(self._connection), self._connection.scalar(closed))), default=None)
         if latest is not None and issued_on < latest:
             raise issued_later(self._month, issued_on, latest)
 

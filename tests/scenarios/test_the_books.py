@@ -378,7 +378,7 @@ def test_a_month_is_not_adjusted_without_a_rate_that_it_needs(undisturbed: Home,
     found = status(home, ISSUED_ON)
     october = next(found for found in found.months if found.month == OCTOBER)
     assert october.pending
-    assert f"{needed}: add it to landing/fx_rates, then run the same command again, or any day" in october.against
+    assert f"{needed}: add it to landing/fx_rates, then `adledger run 2026-11-02`" in october.against
     first = "add the exchange rates that 2026-10 lacks, then issue the notes that 2026-10 needs: adledger adjust 2026-10"
     assert first in found.next_steps
     told = command(home, "status")
@@ -391,7 +391,8 @@ def test_a_month_is_not_adjusted_without_a_rate_that_it_needs(undisturbed: Home,
     (home.landing / "fx_rates").mkdir()
     rates = "".join(f"{day},EUR,USD,1.10\n" for day in DAYS)
     (home.landing / "fx_rates" / "rates.csv").write_text(f"date,base,quote,rate\n{rates}", encoding="utf-8")
-    assert billing.adjust(home, OCTOBER, ISSUED_ON) == ["CN-2026-000001"]  # no day has to be run for it
+    run(home, LAST)
+    assert billing.adjust(home, OCTOBER, ISSUED_ON) == ["CN-2026-000001"]
     assert not any(found.against for found in status(home, ISSUED_ON).months if found.month == OCTOBER)
 
 

@@ -173,3 +173,26 @@ def test_a_column_of_intervals_that_nobody_needs_stops_nothing(tmp_path: Path) -
     assert reason == "bad_event_time"
     refused = {"impression_id": "i-2", "event_time": 2**63 - 1, "line_item_id": "li-brand", "partner_id": "pub"}
     assert json.loads(content) == refused
+
+
+def test_a_close_waits_for_rates_of_its_month_to_be_taken_in_and_for_no_others(undisturbed: Home, copy_of: Copy) -> None:
+    home = copy_of(undisturbed)
+    folder = home.landing / "fx_rates"
+    folder.mkdir(exist_ok=True)
+    (folder / "later.csv").write_text("date,base,quote,rate\n2026-11-20,EUR,USD,1.1\n", encoding="utf-8")
+    assert billing.dry_run(home, Act.CLOSE, OCTOBER, ISSUED_ON).against == []
+    (folder / "october.csv").write_text("date,base,quote,rate\n2026-10-30,EUR,USD,1.1\n", encoding="utf-8")
+    changed = "the exchange rates are not what was taken in: run `adledger run 2026-11-02`"
+    assert billing.dry_run(home, Act.CLOSE, OCTOBER, ISSUED_ON).against == [changed]
+    with pytest.raises(BooksError, match="the exchange rates are not what was taken in"):
+        close(home)
+    (folder / "half.csv").write_text("date,base,quote,rate\n2026-10-3", encoding="utf-8")
+    (half,) = billing.dry_run(home, Act.CLOSE, OCTOBER, ISSUED_ON).against
+    assert "half.csv, line 2" in half
+    for file in folder.iterdir():
+        file.unlink()
+    assert billing.dry_run(home, Act.CLOSE, OCTOBER, ISSUED_ON).against == []  # archived
+    (folder / "october.csv").write_text("date,base,quote,rate\n2026-10-30,EUR,USD,1.1\n", encoding="utf-8")
+    run(home, DAYS[-1])
+    close(home)
+    assert home.books.closed_months().keys() == {OCTOBER}

@@ -241,7 +241,7 @@ def test_an_amendment_is_the_cause_in_the_months_in_which_it_is_in_force() -> No
 
 def test_of_versions_that_one_side_alone_knows_those_in_force_in_the_month_are_named() -> None:
     new, later = approved(1, "2026-09-01"), approved(2, "2026-12-15")
-    assert cause(amendment_evidence({}, {"acme-1": [new, later]}, OCT_1, OCT_31)) == "new contract"
+    assert cause(amendment_evidence({}, {"acme-1": [new, later]}, OCT_1, OCT_31)) == "approval of version 1"
     assert only_one_knows([], [new, later], OCT_1, OCT_31) == [1]
     assert only_one_knows([new], [new, later], OCT_1, OCT_31) == [2]  # of none in force, what there is
     assert only_one_knows([new], [new, approved(2, "2026-10-15")], OCT_1, OCT_31) == [2]

@@ -157,6 +157,7 @@ def test_the_content_of_a_row_has_every_source_column_as_it_stood(tmp_path: Path
         ("a.csv", b"\x28\xb5\x2f\xfd" + b"click_id\n1\n", "it is compressed by zstd"),
         ("a.csv", zlib.compress(b"click_id\n1\n"), "it is compressed by zlib"),
         ("a.csv", b"click_id,event_time\r1,2026-10-05\r", "its lines end with CR alone"),
+        ("a.csv", b"click_id,event_time\r1,2026-10-05\r\n", "its lines end with CR alone"),
         ("a.csv", "click_id\n1\n".encode("utf-16"), "is not UTF-8 text"),
         ("a.csv", b'click_id,"event_time\n1,2\n', "its header has a quote that does not close"),
         ("a.csv", b'"click_id"x,event_time\n1,2\n', "its header has a quote that does not close"),

@@ -87,6 +87,8 @@ def test_a_month_that_was_closed_without_a_document_dates_none(books: Books) -> 
     with books.closing(OCTOBER) as closing:
         closing.close_month(later, known_at=KNOWN_AT)
     assert books.last_issued_on() is None
+    with books.adjusting(OCTOBER) as adjusting, pytest.raises(BooksError, match=str(later)):
+        adjusting.require_not_before(later - timedelta(days=1))  # a note is no older than the close of its month
     with books.closing(NOVEMBER) as closing:
         closing.require_not_before(ISSUED)
         closing.issue(replace(PAYOUT, month=str(NOVEMBER)), [PAID_LINE], [])
