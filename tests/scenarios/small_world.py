@@ -185,6 +185,17 @@ def run(home: Home, *days: date) -> None:
         raise error
 
 
+def delivered_late(root: Path) -> Home:
+    """A home whose deliveries begin on 3 November, with an impression of 31 October: 2.00 to be charged."""
+    home = Home.create(root)
+    agree(home, ADVERTISER)
+    nov_3 = date(2026, 11, 3)
+    deliver(home, "impressions", nov_3, [impression("late", "2026-10-31T12:00:00Z")])
+    deliver(home, "conversions", nov_3, [])
+    run(home, nov_3)
+    return home
+
+
 def close(home: Home, month: Month = OCTOBER) -> None:
     billing.close(home, month, ISSUED_ON)
 

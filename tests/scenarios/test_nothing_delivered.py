@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from small_world import ADVERTISER, FIRST, LAST, agree, deliver, impression, run
+from small_world import FIRST, LAST, deliver, delivered_late
 
 from contracts_io.errors import BooksError
 from contracts_io.home import Home
@@ -51,12 +50,7 @@ def test_a_month_that_something_was_delivered_for_is_written_without_a_warning(
 
 
 def test_what_came_late_for_a_month_before_the_first_delivery_is_no_nothing(tmp_path: Path) -> None:
-    home = Home.create(tmp_path / "home")
-    agree(home, ADVERTISER)
-    nov_3 = date(2026, 11, 3)
-    deliver(home, "impressions", nov_3, [impression("late", "2026-10-31T12:00:00Z")])
-    deliver(home, "conversions", nov_3, [])
-    run(home, nov_3)
+    home = delivered_late(tmp_path / "home")
     assert typed(home, "export", "2026-10", "--draft", "--to", tmp_path / "out").stderr == ""
 
 

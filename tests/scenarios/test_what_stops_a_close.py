@@ -20,6 +20,7 @@ from small_world import (
     agree,
     close,
     deliver,
+    delivered_late,
     impression,
     make_home,
     purchase,
@@ -210,12 +211,7 @@ def test_a_month_that_nothing_was_delivered_for_is_refused_and_not_kept_up_from_
 
 def test_a_month_before_the_first_delivery_is_closed_with_what_came_late_for_it(tmp_path: Path) -> None:
     """Deliveries begin on 3 November, with an impression of 31 October: no day is missing, though none of October's is in."""
-    home = Home.create(tmp_path / "home")
-    agree(home, ADVERTISER)
-    nov_3 = date(2026, 11, 3)
-    deliver(home, "impressions", nov_3, [impression("late", "2026-10-31T12:00:00Z")])
-    deliver(home, "conversions", nov_3, [])
-    run(home, nov_3)
+    home = delivered_late(tmp_path / "home")
     close(home)
     ((invoice, _),) = home.books.invoices(OCTOBER)
     assert invoice.net_minor == 200
