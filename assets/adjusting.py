@@ -141,10 +141,12 @@ def drafted(home: Home, upkeep: Upkeep, month: Month) -> Documents:
 def missing_rates(upkeep: Upkeep, month: Month) -> list[str]:
     """Each exchange rate that the month's drafts lack, with the remedy: without it they come to less than is owed."""
     missing = upkeep.warehouse.read("missing_rates", [str(month)]).collect()
-    last = list(upkeep.warehouse.catalogue.live("impressions"))[-1:]  # any day that is in: each run reads all rates
+    if missing.is_empty():
+        return []
+    last = max(upkeep.warehouse.catalogue.live("impressions"))  # any day that is in would do: each run reads all rates
     return [
         f"no exchange rate {base}/{quote} for {day}, needed by {contract_id}: "
-        f"add it to landing/fx_rates, then `adledger run {', '.join(last)}`"
+        f"add it to landing/fx_rates, then `adledger run {last}`"
         for day, base, quote, contract_id in missing.rows()
     ]
 

@@ -49,9 +49,7 @@ def _missing_days(home: Home, month: Month, upkeep: Upkeep) -> list[str]:
     known = sorted([*run, *delivered])
     if not known:
         return ["no delivery day has been run: run `adledger backfill FIRST LAST` first"]
-    if needed < known[0] and not any(
-        upkeep.warehouse.rows(table, str(month)) for table in ("draft_invoices", "draft_payouts")
-    ):
+    if needed < known[0] and month not in drafted_months(upkeep):
         return [nothing_delivered(home, month)]
     missing = [day for day in days_between(known[0], needed) if day not in run] if known[0] <= needed else []
     if not missing:

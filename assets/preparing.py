@@ -40,8 +40,7 @@ def numbers_to_come(home: Home, issued_on: date) -> Number:
 
 def issued_before(home: Home, month: Month, issued_on: date) -> list[str]:
     """That documents were issued on a later date, or the month closed, with the remedy; empty where none were."""
-    closed = home.books.closed_months().get(month)
-    latest = max(filter(None, (home.books.last_issued_on(), closed.closed_on if closed else None)), default=None)
+    latest = home.books.not_before(month)
     if latest is None or issued_on >= latest:
         return []
     refusal = issued_later(month, issued_on, latest)
@@ -92,10 +91,10 @@ def prepared_for(home: Home, act: Act, month: Month, by: str | None, content: st
             where="[roles] close_approval in adledger.toml",
             remedy=f"have another person approve it: `adledger {act} {month} --approve --by USER`",
         )
-    if content is not None and (len(content) < CONTENT_LENGTH or not prepared.content_hash.startswith(content)):
-        if len(content) < CONTENT_LENGTH:
-            remedy = f"name {CONTENT_LENGTH} digits of it or more, as `adledger {act} {month} --dry-run` prints it"
-            raise BooksError(f"{content} is too little of a hash", remedy=remedy)
+    if content is not None and len(content) < CONTENT_LENGTH:
+        remedy = f"name {CONTENT_LENGTH} digits of it or more, as `adledger {act} {month} --dry-run` prints it"
+        raise BooksError(f"{content} is too little of a hash", remedy=remedy)
+    if content is not None and not prepared.content_hash.startswith(content):
         raise BooksError(
             f"what was prepared for {month} is {prepared.content_hash[: len(content)]}, not {content}",
             remedy=f"look at it with `adledger {act} {month} --dry-run`, then approve what you saw",

@@ -32,14 +32,14 @@ def nothing_delivered(home: Home, month: Month) -> str | None:
         return None
     if waiting := [day for day in home.days_delivered() if Month.of(day) == month]:
         return f"nothing that was delivered for {month} is in: run `adledger backfill {waiting[0]} {waiting[-1]}`"
-    from assets import closing  # noqa: PLC0415 - loads the pipelines
+    from assets import adjusting, closing  # noqa: PLC0415 - loads the pipelines
     from assets.upkeep import Upkeep  # noqa: PLC0415
 
     upkeep = Upkeep(home)
-    if month in upkeep.months():
-        drafted = any(upkeep.warehouse.rows(table, str(month)) for table in ("draft_invoices", "draft_payouts"))
-        if drafted or closing.last_day_needed(home, month, upkeep) >= run[0]:
-            return None
+    if month in upkeep.months() and (
+        month in adjusting.drafted_months(upkeep) or closing.last_day_needed(home, month, upkeep) >= run[0]
+    ):
+        return None
     return closing.nothing_delivered(home, month)
 
 

@@ -14,7 +14,10 @@ _OBJECTS = 200_000
 
 
 def set_up() -> None:
-    """Look for garbage seldom, and keep freed memory for reuse in few places (docs/decisions/19); what an operator has set stands."""
+    """Look for garbage seldom, keep freed memory for reuse in few places (docs/decisions/19), and read past columns of intervals.
+
+    What an operator has set stands.
+    """
     gc.set_threshold(_OBJECTS, 50, 100)
     os.environ.setdefault(ALLOCATOR, f"narenas:{os.cpu_count() or 1},dirty_decay_ms:1000,muzzy_decay_ms:0")
     os.environ.setdefault(INTERVALS, "1")

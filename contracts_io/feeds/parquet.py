@@ -166,28 +166,29 @@ def _bytes(scan: pl.LazyFrame, source: str, *, stays: bool) -> pl.Expr | None:
 
 def _typed(source: str, dtype: pl.DataType, kind: Kind, reading: Reading, *, may_stay: bool) -> pl.Expr | None:
     """The column as it is where its type is that of its kind, else as text; None where it cannot be."""
-    column = _known_to_calendars(pl.col(source), dtype) if isinstance(dtype, (pl.Date, pl.Datetime)) else pl.col(source)
+    column = pl.col(source)
     if may_stay and kind is Kind.BOOLEAN and dtype == pl.Boolean:
         return column
     if may_stay and kind is Kind.DECIMAL and reading.factor is None and _is_exact(dtype):
         return column
     if isinstance(dtype, pl.Datetime):
         if kind is Kind.INSTANT and (dtype.time_zone or reading.zone == "UTC"):
-            if dtype.time_unit == "us":  # nothing is multiplied, so that nothing can overflow
-                column = pl.col(source)
-            in_utc = column.dt.convert_time_zone("UTC") if dtype.time_zone else column.dt.replace_time_zone("UTC")
+            # Of microseconds nothing is multiplied, so that nothing can overflow.
+            times = column if dtype.time_unit == "us" else _known_to_calendars(column, dtype)
+            in_utc = times.dt.convert_time_zone("UTC") if dtype.time_zone else times.dt.replace_time_zone("UTC")
             return in_utc.cast(INSTANT)
+        times = _known_to_calendars(column, dtype)
         written = (
-            column.dt.convert_time_zone("UTC").cast(INSTANT).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+            times.dt.convert_time_zone("UTC").cast(INSTANT).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
             if dtype.time_zone
-            else column.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
+            else times.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
         )
-        return _or_its_number(written, pl.col(source), dtype)
+        return _or_its_number(written, column, dtype)
+    if isinstance(dtype, pl.Date):
+        return _or_its_number(_known_to_calendars(column, dtype).cast(pl.String), column, dtype)
     if dtype.is_nested() or dtype in (pl.Object, pl.Duration):
         return None
     text = column.cast(pl.String)
-    if isinstance(dtype, pl.Date):
-        return _or_its_number(text, pl.col(source), dtype)
     if dtype.is_float():
         exponent = text.str.contains("e", literal=True)
         plain = pl.when(exponent).then(text).map_elements(_without_exponent, return_dtype=pl.String, skip_nulls=True)

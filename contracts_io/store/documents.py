@@ -33,7 +33,7 @@ from contracts_io.store.document_tables import (
     payout_line,
     prepared_documents,
 )
-from contracts_io.store.issuing import Issuing, carried_balances, last_issued_on, number_text, series_of
+from contracts_io.store.issuing import Issuing, carried_balances, not_before, number_text, series_of
 
 _Record = TypeVar("_Record")
 
@@ -170,10 +170,10 @@ class Books:
             row = connection.execute(query.order_by(prepared_documents.c.sequence.desc()).limit(1)).mappings().first()
         return None if row is None else _record(Prepared, {**row, "act": act, "month": month})
 
-    def last_issued_on(self) -> date | None:
-        """The latest date of issue of any document."""
+    def not_before(self, month: Month) -> date | None:
+        """The first date that a document of ``month`` can have; None: any."""
         with reading(self._engine) as connection:
-            return last_issued_on(connection)
+            return not_before(connection, month)
 
     def last_numbers(self) -> dict[str, int]:
         """The last number taken of each series and year, by ``INV-2026-``."""

@@ -46,8 +46,7 @@ class Issuing:
 
     def require_not_before(self, issued_on: date) -> None:
         """BooksError where documents were issued later than on ``issued_on``, or the month closed: dates of issue never go back."""
-        closed = sa.select(month_close.c.closed_on).where(month_close.c.month == str(self._month))
-        latest = max(filter(None, (last_issued_on(self._connection), self._connection.scalar(closed))), default=None)
+        latest = not_before(self._connection, self._month)
         if latest is not None and issued_on < latest:
             raise issued_later(self._month, issued_on, latest)
 
@@ -182,9 +181,10 @@ def document_hash(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def last_issued_on(connection: sa.Connection) -> date | None:
-    """The latest date of issue of any document; a month that was closed without one has none."""
+def not_before(connection: sa.Connection, month: Month) -> date | None:
+    """The first date that a document of ``month`` can have: the latest date of issue of any, or that of the month's close."""
     dates = [sa.select(sa.func.max(column)) for column in (invoice.c.issued_on, payout.c.issued_on)]
+    dates.append(sa.select(month_close.c.closed_on).where(month_close.c.month == str(month)))
     return max(filter(None, (connection.scalar(query) for query in dates)), default=None)
 
 

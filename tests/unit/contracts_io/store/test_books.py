@@ -86,14 +86,14 @@ def test_a_month_that_was_closed_without_a_document_dates_none(books: Books) -> 
     later = ISSUED + timedelta(days=30)
     with books.closing(OCTOBER) as closing:
         closing.close_month(later, known_at=KNOWN_AT)
-    assert books.last_issued_on() is None
+    assert books.not_before(NOVEMBER) is None
     with books.adjusting(OCTOBER) as adjusting, pytest.raises(BooksError, match=str(later)):
         adjusting.require_not_before(later - timedelta(days=1))  # a note is no older than the close of its month
     with books.closing(NOVEMBER) as closing:
         closing.require_not_before(ISSUED)
         closing.issue(replace(PAYOUT, month=str(NOVEMBER)), [PAID_LINE], [])
         closing.close_month(ISSUED, known_at=KNOWN_AT)
-    assert books.last_issued_on() == ISSUED
+    assert books.not_before(NOVEMBER) == ISSUED
 
 
 def test_an_error_leaves_nothing_of_a_close_and_gives_its_numbers_back(books: Books) -> None:
@@ -304,7 +304,7 @@ def test_an_adjustment_pins_what_its_notes_went_by(books: Books, engine: sa.Engi
 
 
 def test_every_document_and_entry_is_read_for_verification(books: Books) -> None:
-    assert (books.chains(), books.entries(), books.last_numbers(), books.last_issued_on()) == ([], [], {}, None)
+    assert (books.chains(), books.entries(), books.last_numbers(), books.not_before(NOVEMBER)) == ([], [], {}, None)
     with books.closing(OCTOBER) as closing:
         number = closing.next_number("INV", 2026)
         closing.issue(replace(INVOICE, number=number), LINES, ENTRY)
@@ -315,4 +315,4 @@ def test_every_document_and_entry_is_read_for_verification(books: Books) -> None
     assert first.content_hash == document_hash(INVOICE, LINES, ENTRY, None)
     renamed = [replace(ENTRY[0], account="Assets:Other"), ENTRY[1]]
     assert first.content_hash not in {document_hash(INVOICE, LINES, entry, None) for entry in (renamed, ENTRY[:1], [])}
-    assert (books.entries(), books.last_numbers(), books.last_issued_on()) == (ENTRY, {"INV-2026-": 1}, ISSUED)
+    assert (books.entries(), books.last_numbers(), books.not_before(NOVEMBER)) == (ENTRY, {"INV-2026-": 1}, ISSUED)
